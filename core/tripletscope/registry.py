@@ -1,0 +1,90 @@
+"""One kind of registry for strategies, distances, models and data sets: a name, a record, a display order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+from typing import Generic, Protocol, TypeVar
+
+from tripletscope.errors import UnknownNameError
+
+
+class Named(Protocol):
+    """What a record needs to be registered: its name and its place in lists."""
+
+    @property
+    def name(self) -> str:
+        """Lower-case with hyphens; the same in code, URL, CSV and docs."""
+        ...
+
+    @property
+    def order(self) -> int:
+        """Place in lists; ties are broken by name."""
+        ...
+
+
+T = TypeVar("T", bound=Named)
+
+
+class Registry(Generic[T]):
+    """Records by name, in display order.
+
+    Args:
+        kind: what the records are, for error messages ("strategy").
+        group: entry-point group whose members register themselves when loaded; read at the first look-up.
+
+    Raises:
+        ValueError: when a name is registered twice. A silent overwrite would change what a recorded name means.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> shelf = Registry("shape")
+        >>> _ = shelf.register(SimpleNamespace(name="ring", order=2))
+        >>> _ = shelf.register(SimpleNamespace(name="dot", order=1))
+        >>> shelf.names()
+        ['dot', 'ring']
+    """
+
+    def __init__(self, kind: str, group: str | None = None) -> None:
+        self.kind = kind
+        self._group = group
+        self._records: dict[str, T] = {}
+        self._outsiders_loaded = group is None
+
+    def register(self, record: T) -> T:
+        """The record, now known by its name."""
+        if record.name in self._records:
+            raise ValueError(f"the {self.kind} {record.name!r} is registered twice; choose another name")
+        self._records[record.name] = record
+        return record
+
+    def _load_outsiders(self) -> None:
+        if not self._outsiders_loaded:
+            self._outsiders_loaded = True
+            for point in entry_points(group=self._group or ""):
+                record = point.load()
+                if point.name not in self._records and hasattr(record, "name"):
+                    self._records[record.name] = record
+
+    def get(self, name: str) -> T:
+        """The record of that name; an unknown name raises with the legal ones and the nearest match."""
+        self._load_outsiders()
+        if name not in self._records:
+            raise UnknownNameError(self.kind, name, self.names())
+        return self._records[name]
+
+    def names(self) -> list[str]:
+        """Every name, in display order."""
+        self._load_outsiders()
+        return [r.name for r in sorted(self._records.values(), key=lambda r: (r.order, r.name))]
+
+    def __iter__(self) -> Iterator[T]:
+        return iter([self._records[name] for name in self.names()])
+
+    def __contains__(self, name: object) -> bool:
+        self._load_outsiders()
+        return name in self._records
+
+    def __len__(self) -> int:
+        self._load_outsiders()
+        return len(self._records)
