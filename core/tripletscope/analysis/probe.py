@@ -1,0 +1,86 @@
+"""The candidates of an anchor: a P x K batch drawn once from the probe set, the same at every frame.
+
+A strategy chooses among the samples of a batch, so "who would it pick for this anchor?" has an answer only for a
+named batch. The recorded batches hold another anchor at every step; this one keeps still while the embedding moves.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Int64
+
+from tripletscope.seeding import derive_seed
+from tripletscope.store.reader import Run
+
+#: A run of somebody else's loop does not say how its batches were drawn; then we take the defaults of `train`.
+CLASSES_PER_BATCH, SAMPLES_PER_CLASS = 8, 4
+
+
+def draw_candidates(
+    labels: Int64[np.ndarray, " N"], anchor: int, *, seed: int, classes_per_batch: int, samples_per_class: int
+) -> Int64[np.ndarray, " B"]:
+    """Probe indices of one P x K batch, the anchor first, then its class, then the other classes by label.
+
+    Args:
+        labels: class of each probe sample.
+        anchor: probe index of the anchor.
+        seed: the run's seed; (seed, anchor) decide the draw.
+        classes_per_batch: P; a probe set with fewer classes gives all it has.
+        samples_per_class: K; a smaller class gives all it has, and nobody is drawn twice.
+
+    Raises:
+        IndexError: when `anchor` is no probe index.
+
+    Example:
+        >>> labels = np.repeat(np.arange(3), 5)
+        >>> drawn = draw_candidates(labels, 6, seed=0, classes_per_batch=2, samples_per_class=3)
+        >>> int(drawn[0]), len(drawn), [int(c) for c in np.unique(labels[drawn], return_counts=True)[1]]
+        (6, 6, [3, 3])
+    """
+    if not 0 <= anchor < len(labels):
+        raise IndexError(f"anchor {anchor} is no probe index; the probe set has {len(labels)} samples")
+    rng = np.random.default_rng(derive_seed(seed, "probe batch", anchor))
+    own = labels[anchor]
+    others = np.unique(labels[labels != own])
+    classes = np.sort(rng.permutation(others)[: classes_per_batch - 1])
+    mates = np.flatnonzero(labels == own)
+    mates = mates[mates != anchor]
+    parts = [np.array([anchor]), rng.permutation(mates)[: samples_per_class - 1]]
+    for label in classes:
+        parts.append(rng.permutation(np.flatnonzero(labels == label))[:samples_per_class])
+    return np.concatenate(parts).astype(np.int64)
+
+
+def probe_labels(run: Run) -> Int64[np.ndarray, " N"]:
+    """The class of each probe sample."""
+    return np.asarray(run.samples.labels)[np.asarray(run.probe_rows)].astype(np.int64)
+
+
+def batch_shape(run: Run) -> tuple[int, int]:
+    """(classes per batch, samples per class) that the run trained with; 8 x 4 where it does not say."""
+    config = run.config
+    places = [config, *(config[key] for key in ("training", "train", "options") if isinstance(config.get(key), dict))]
+    found = [CLASSES_PER_BATCH, SAMPLES_PER_CLASS]
+    for i, key in enumerate(("classes_per_batch", "samples_per_class")):
+        for place in places:
+            if isinstance(place.get(key), int) and place[key] > 1:
+                found[i] = place[key]
+                break
+    return found[0], found[1]
+
+
+def probe_batch(run: Run, anchor: int) -> Int64[np.ndarray, " B"]:
+    """Probe indices of the candidates of `anchor`, the anchor first; the same at every frame and in every run of a race.
+
+    Args:
+        run: gives the seed, the probe set, and the P and K that it trained with.
+        anchor: probe index.
+    """
+    classes, samples = batch_shape(run)
+    return draw_candidates(
+        probe_labels(run),
+        anchor,
+        seed=int(run.config.get("seed", 0)),
+        classes_per_batch=classes,
+        samples_per_class=samples,
+    )
