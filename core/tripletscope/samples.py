@@ -1,0 +1,126 @@
+"""What a person sees of a sample: its id, its class, its text, its thumbnail. Loads without torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int, UInt8
+from numpy.typing import NDArray
+
+from tripletscope.errors import DataError
+
+THUMB_PIXELS = 32  # longest side: enough to tell a 3 from an 8, and 2,000 of them stay one small sprite sheet
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Who the N samples of a set are, row by row; the features are kept elsewhere.
+
+    Args:
+        ids: one per sample, unique: texts, or an int64 array (the row numbers, where the set brings no ids).
+        labels: class of each sample, 0 ... C-1, in the order of `class_names`.
+        class_names: C texts. Names that differ only by case or leading zeros are different classes.
+        texts: one per sample, or None.
+        thumbs: uint8 pictures (N, height, width) in grey or (N, height, width, 3) in colour, or None.
+
+    Raises:
+        DataError: when a length or a label does not fit, or an id occurs twice.
+
+    Example:
+        >>> pets = Samples(["rex", "tom"], np.array([1, 0]), ["cat", "dog"])
+        >>> len(pets), pets.class_of(0)
+        (2, 'dog')
+    """
+
+    ids: list[str] | Int[np.ndarray, "N"]
+    labels: Int[np.ndarray, "N"]
+    class_names: list[str]
+    texts: list[str] | None = None
+    thumbs: UInt8[np.ndarray, "N height width"] | UInt8[np.ndarray, "N height width 3"] | None = None
+
+    def __post_init__(self) -> None:
+        count = len(self.labels)
+        object.__setattr__(self, "labels", np.ascontiguousarray(self.labels, dtype=np.int64))
+        if isinstance(self.ids, np.ndarray):
+            object.__setattr__(self, "ids", np.ascontiguousarray(self.ids, dtype=np.int64))
+        for name, column in (("ids", self.ids), ("texts", self.texts), ("thumbs", self.thumbs)):
+            if column is not None and len(column) != count:
+                raise DataError(f"There are {count:,} labels but {len(column):,} {name}: give one for each sample.")
+        if count and not (0 <= int(self.labels.min()) and int(self.labels.max()) < len(self.class_names)):
+            raise DataError(
+                f"Labels run from {int(self.labels.min())} to {int(self.labels.max())} but there are "
+                f"{len(self.class_names)} class names: number the classes 0 to {len(self.class_names) - 1}."
+            )
+        if len(set(self.class_names)) != len(self.class_names):
+            twice = _first_repeated(self.class_names)
+            raise DataError(f"Two classes are called {twice!r}: rename one, or give both the same label.")
+        if _has_repeats(self.ids):
+            raise DataError(f"The id {_first_repeated(list(self.ids))!r} occurs twice: make the ids unique.")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def id_of(self, row: int) -> str | int:
+        """The id of the sample in that row, as a plain Python value."""
+        found = self.ids[row]
+        return found if isinstance(found, str) else int(found)
+
+    def class_of(self, row: int) -> str:
+        """The class name of the sample in that row."""
+        return self.class_names[int(self.labels[row])]
+
+    def class_counts(self) -> Int[np.ndarray, "C"]:
+        """How many samples each class has, in the order of `class_names`."""
+        return np.bincount(self.labels, minlength=len(self.class_names))
+
+    def take(self, rows: Int[np.ndarray, "M"]) -> Samples:
+        """The samples of those rows, in that order; all class names are kept."""
+        ids = self.ids[rows] if isinstance(self.ids, np.ndarray) else [self.ids[int(row)] for row in rows]
+        return Samples(
+            ids=ids,
+            labels=self.labels[rows],
+            class_names=self.class_names,
+            texts=None if self.texts is None else [self.texts[int(row)] for row in rows],
+            thumbs=None if self.thumbs is None else self.thumbs[rows],
+        )
+
+    def check_trainable(self) -> None:
+        """Nothing, when every sample can be an anchor: at least 2 classes with at least 2 samples each.
+
+        Raises:
+            DataError: naming the class that is too small and what to do about it.
+        """
+        if len(self) == 0:
+            raise DataError("There are no samples: a triplet needs three.")
+        counts = self.class_counts()
+        used = np.flatnonzero(counts)
+        if len(used) < 2:
+            raise DataError(
+                f"All {len(self):,} samples are of class {self.class_names[used[0]]!r}; a triplet needs a negative, "
+                "so give at least 2 classes."
+            )
+        small = np.flatnonzero(counts < 2)
+        if len(small):
+            first = int(small[0])
+            more = f" ({len(small) - 1:,} other classes are as small)" if len(small) > 1 else ""
+            noun = "sample" if counts[first] == 1 else "samples"
+            raise DataError(
+                f"Class {self.class_names[first]!r} has {counts[first]} {noun}; a triplet needs a positive, so each "
+                f"class needs 2: remove it or add samples{more}."
+            )
+
+
+def _has_repeats(values: list[str] | NDArray[np.int64]) -> bool:
+    if isinstance(values, np.ndarray):
+        return len(np.unique(values)) != len(values)
+    return len(set(values)) != len(values)
+
+
+def _first_repeated(values: list[str]) -> str:
+    seen: set[str] = set()
+    for value in values:
+        if value in seen:
+            return value
+        seen.add(value)
+    raise AssertionError("asked for a repeat where there is none")
