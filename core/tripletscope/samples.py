@@ -47,7 +47,7 @@ class Samples:
         for name, column in (("ids", self.ids), ("texts", self.texts), ("thumbs", self.thumbs)):
             if column is not None and len(column) != count:
                 raise DataError(f"There are {count:,} labels but {len(column):,} {name}: give one for each sample.")
-        if count and not (0 <= int(self.labels.min()) and int(self.labels.max()) < len(self.class_names)):
+        if count and not (int(self.labels.min()) >= 0 and int(self.labels.max()) < len(self.class_names)):
             raise DataError(
                 f"Labels run from {int(self.labels.min())} to {int(self.labels.max())} but there are "
                 f"{len(self.class_names)} class names: number the classes 0 to {len(self.class_names) - 1}."
