@@ -1,0 +1,77 @@
+"""`tripletscope export`: the picks, scalars or frames of a run as one file."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from tripletscope.cli.command import Command
+from tripletscope.errors import SettingError
+
+KINDS = ("picks", "scalars", "frames")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What, from where, to where."""
+    parser.add_argument("run", metavar="RUN", help="folder of a recorded run")
+    parser.add_argument(
+        "--what", required=True, choices=KINDS, help="picks: the triplet CSV; scalars: one row per step"
+    )
+    parser.add_argument(
+        "--out", required=True, metavar="FILE", help=".csv, .csv.gz, .parquet, .jsonl (frames also .npz)"
+    )
+    parser.add_argument(
+        "--strategy", metavar="NAME", help="picks of this strategy only (default: the one that trained)"
+    )
+    parser.add_argument("--steps", metavar="A:B", help="picks of the steps A to B - 1 (default: all)")
+    parser.add_argument("--raw", action="store_true", help="leave cells as they are that a spreadsheet would run")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
+
+
+def read_steps(text: str | None) -> range | None:
+    """The steps of `A:B`, as Python slices them; either end may be left out.
+
+    Example:
+        >>> read_steps("30:40")
+        range(30, 40)
+    """
+    if text is None:
+        return None
+    first, colon, last = text.partition(":")
+    try:
+        start, stop = int(first or 0), int(last) if last else 2**31 - 1
+    except ValueError:
+        start, stop = 0, -1
+    if not colon or start < 0 or stop <= start:
+        raise SettingError(f"--steps is {text!r}, but it should be A:B with A below B, for example 30:40.")
+    return range(start, stop)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the file; says on standard error what it wrote."""
+    from tripletscope import export
+    from tripletscope.store.reader import Run
+
+    steps = read_steps(args.steps)
+    if args.what != "picks" and (args.strategy or args.raw or steps is not None):
+        raise SettingError(f"--strategy, --steps and --raw are for picks; leave them out with --what {args.what}.")
+    opened, out = Run.open(args.run), Path(args.out)
+    if args.what == "picks":
+        export.export_picks(opened, out, strategy=args.strategy, steps=steps, raw=args.raw, overwrite=args.overwrite)
+    elif args.what == "scalars":
+        export.export_scalars(opened, out, overwrite=args.overwrite)
+    else:
+        export.export_frames(opened, out, overwrite=args.overwrite)
+    print(f"wrote {out} ({out.stat().st_size:,} bytes)", file=sys.stderr)
+    return 0
+
+
+command = Command(
+    name="export",
+    help="write the picks, scalars or frames of a run to a file",
+    example="tripletscope export runs/semi-hard --what picks --steps 30:40 --out triplets.csv",
+    add_arguments=add_arguments,
+    run=run,
+    order=40,
+)

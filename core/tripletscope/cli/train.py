@@ -1,0 +1,156 @@
+"""`tripletscope train`: trains a small embedding model and records every step."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from tripletscope.cli.command import Command
+from tripletscope.cli.progress import Progress, figures, say
+from tripletscope.config import TrainConfig, differences, read_config_file, read_pair
+from tripletscope.errors import RunError, SettingError
+
+if TYPE_CHECKING:
+    from tripletscope.training import TrainResult
+
+_TYPES = {"text": str, "names": str, "whole": int, "number": float, "pairs": read_pair}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Every field of TrainConfig as an option, and where the run goes.
+
+    No option has a default here: what was not typed must not win over the config file.
+    """
+    for option in fields(TrainConfig):
+        flag, kind = "--" + option.name.replace("_", "-"), option.metadata["kind"]
+        text = option.metadata["help"]
+        if option.default is not None and kind in ("text", "whole", "number"):
+            text += f" (default: {option.default})"
+        common: dict[str, Any] = {"dest": option.name, "default": argparse.SUPPRESS, "help": text}
+        if kind == "switch":
+            common["help"] += f" (default: {'yes' if option.default else 'no'})"
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, **common)
+            continue
+        common["metavar"] = option.metadata["metavar"] or option.name.upper()
+        parser.add_argument(flag, type=_TYPES[kind], action="append" if kind == "pairs" else "store", **common)
+    parser.add_argument(
+        "--out", metavar="DIR", help="folder of the run; it must not exist (default: runs/DATA-STRATEGY-SEED)"
+    )
+    parser.add_argument("--config", metavar="FILE", help="TOML file of these options; typed options win")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out, with its own settings")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+
+
+def settings(args: argparse.Namespace) -> tuple[TrainConfig, Path]:
+    """The settings and the folder: defaults, then a resumed run's own, then the config file, then what was typed."""
+    typed = {option.name: getattr(args, option.name) for option in fields(TrainConfig) if hasattr(args, option.name)}
+    if "param" in typed:
+        typed["param"] = dict(typed["param"])
+    if "shadow" in typed:
+        names = tuple(name.strip() for name in typed["shadow"].split(",") if name.strip())
+        typed["shadow"] = () if names == ("none",) else names
+    wanted = (read_config_file(args.config) if args.config else {}) | typed
+    if not args.resume:
+        config = TrainConfig(**wanted)
+        return config, Path(args.out) if args.out else default_out(config)
+    if not args.out:
+        raise SettingError("--resume needs --out DIR, the folder of the run to go on with.")
+    out = Path(args.out)
+    recorded = recorded_config(out)
+    config = TrainConfig(**({option.name: getattr(recorded, option.name) for option in fields(recorded)} | wanted))
+    if other := differences(recorded, config):
+        raise RunError(f"{out} was recorded with {'; '.join(other)}: leave these options out to go on with it.")
+    return config, out
+
+
+def recorded_config(out: Path) -> TrainConfig:
+    """The settings that the run in `out` was recorded with; a folder that is no run of this command raises."""
+    from tripletscope.store.reader import Run
+
+    recorded = Run.open(out).config.get("train")
+    if not recorded:
+        raise RunError(
+            f"{out} was not recorded by `tripletscope train`, so it cannot be resumed; choose another --out."
+        )
+    return TrainConfig.from_dict(recorded)
+
+
+def default_out(config: TrainConfig) -> Path:
+    """`runs/DATA-STRATEGY-SEED`."""
+    return Path("runs") / f"{Path(config.data).stem or 'data'}-{config.strategy}-{config.seed}"
+
+
+class Stop:
+    """Remembers the signal that asked the training to end; called by the loop after every step."""
+
+    signal: int | None = None
+
+    def __call__(self) -> bool:
+        return self.signal is not None
+
+
+@contextmanager
+def stopping() -> Iterator[Stop]:
+    """Turns the first Ctrl-C (or SIGTERM) into a clean end after the current step; a second one ends at once."""
+    stop = Stop()
+    previous: dict[int, Any] = {}
+
+    def ask(number: int, _: FrameType | None) -> None:
+        stop.signal = number
+        for known, handler in previous.items():
+            signal.signal(known, handler)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        previous[number] = signal.signal(number, ask)
+    try:
+        yield stop
+    finally:
+        for known, handler in previous.items():
+            signal.signal(known, handler)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains; 0 when finished, 130 after Ctrl-C, 143 after SIGTERM."""
+    config, out = settings(args)
+    if out.exists() and not args.resume:
+        raise RunError(f"{out} exists already; choose another --out, or go on with a run by --resume.")
+
+    with stopping() as stop:
+        import torch
+
+        from tripletscope import datasets, training
+
+        torch.set_num_threads(config.threads)
+        data = datasets.load(
+            config.data, label=config.label, image_size=config.image_size, standardize=config.standardize
+        )
+        with Progress(quiet=args.quiet) as progress:
+            result = training.record(
+                config, data, out, resume=args.resume, on_step=progress.step, should_stop=stop, notice=say
+            )
+    if not args.quiet:
+        conclude(result, out)
+    return 0 if stop.signal is None else 128 + stop.signal
+
+
+def conclude(result: TrainResult, out: Path) -> None:
+    """The last line: where the run stands, and what to do with it."""
+    say(f"{result.state} at step {result.steps} after {result.seconds:.1f} s  {figures(result.last)}  {out}")
+    if result.state == "stopped":
+        say(f"go on with: tripletscope train --resume --out {out}")
+
+
+command = Command(
+    name="train",
+    help="train a small embedding model and record every mined triplet",
+    example="tripletscope train --data digits --strategy semi-hard --shadow all --steps 400 --seed 0 --out runs/semi-hard",
+    add_arguments=add_arguments,
+    run=run,
+    order=10,
+)
