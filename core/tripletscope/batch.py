@@ -1,0 +1,246 @@
+"""A batch as the strategies see it: distances, labels, and whatever several of them need, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from tripletscope.distances import DISTANCES, is_unit_norm, pairwise
+from tripletscope.errors import SettingError
+
+# Work on pairs x batch goes in blocks of this many entries: small enough for the caches, large enough for torch.
+BLOCK = 2**18
+
+
+class Batch:
+    """Distances and labels of one batch, with masks, neighbours and sorted rows that are computed when first asked.
+
+    All strategies of a step share one, so eight strategies pay for one set of masks. Nothing here is written to
+    after it was computed; treat every tensor as read-only. A sample is named by its slot, its place in the batch.
+
+    Args:
+        distances: smaller is closer; taken out of the graph.
+        labels: the class of each slot.
+        distance: which distance it is, by name.
+        dim: dimension of the embeddings, for strategies that need it; taken from `embeddings` when those are given.
+        embeddings: the points themselves, for strategies that look beyond distances.
+
+    Raises:
+        SettingError: when the shapes do not fit.
+
+    Example:
+        >>> batch = Batch.from_embeddings(torch.tensor([[0.0], [1.0], [5.0]]), torch.tensor([7, 7, 9]))
+        >>> batch.nearest_negative
+        tensor([2, 2, 1])
+        >>> batch.farthest_positive
+        tensor([ 1,  0, -1])
+    """
+
+    def __init__(
+        self,
+        distances: Float[Tensor, "B B"],
+        labels: Int[Tensor, " B"],
+        *,
+        distance: str = "euclidean",
+        dim: int | None = None,
+        embeddings: Float[Tensor, "B D"] | None = None,
+    ) -> None:
+        if distances.ndim != 2 or distances.shape[0] != distances.shape[1] or labels.shape != distances.shape[:1]:
+            raise SettingError(
+                f"The distances are {tuple(distances.shape)} and the labels {tuple(labels.shape)}; "
+                "give (B, B) distances and (B,) labels of the same batch."
+            )
+        self.distances = distances.detach()
+        self.labels = labels.detach().to(distances.device)
+        self.distance = DISTANCES.get(distance).name
+        self.embeddings = None if embeddings is None else embeddings.detach()
+        self.dim = dim if dim is not None or embeddings is None else int(embeddings.shape[1])
+
+    @classmethod
+    def from_embeddings(
+        cls, embeddings: Float[Tensor, "B D"], labels: Int[Tensor, " B"], distance: str = "euclidean"
+    ) -> Batch:
+        """The batch of these points."""
+        return cls(pairwise(embeddings.detach(), distance), labels, distance=distance, embeddings=embeddings)
+
+    @property
+    def size(self) -> int:
+        """B, the number of slots."""
+        return int(self.labels.shape[0])
+
+    @property
+    def device(self) -> torch.device:
+        """Where the distances are, and where picks will be."""
+        return self.distances.device
+
+    # ---- who belongs with whom -------------------------------------------------------------------------------
+
+    @cached_property
+    def same(self) -> Bool[Tensor, "B B"]:
+        """Whether two slots share a label; true on the diagonal."""
+        return self.labels[:, None] == self.labels
+
+    @cached_property
+    def positive_mask(self) -> Bool[Tensor, "B B"]:
+        """Same label, other slot."""
+        return self.same.clone().fill_diagonal_(False)
+
+    @cached_property
+    def negative_mask(self) -> Bool[Tensor, "B B"]:
+        """Other label."""
+        return ~self.same
+
+    @cached_property
+    def by_class(self) -> Int[Tensor, " B"]:
+        """The slots, class after class, rising within a class."""
+        return self.labels.argsort(stable=True)
+
+    @cached_property
+    def _ranges(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Per slot: where its class starts in `by_class`, how many it has, and the slot's own place among them."""
+        in_order = self.by_class
+        _, counts = torch.unique_consecutive(self.labels[in_order], return_counts=True)
+        starts = torch.repeat_interleave(counts.cumsum(0) - counts, counts)
+        start, length, place = (torch.empty_like(in_order) for _ in range(3))
+        start[in_order] = starts
+        length[in_order] = torch.repeat_interleave(counts, counts)
+        place[in_order] = torch.arange(self.size, device=self.device) - starts
+        return start, length, place
+
+    @property
+    def class_start(self) -> Int[Tensor, " B"]:
+        """For each slot, where its class starts in `by_class`."""
+        return self._ranges[0]
+
+    @property
+    def class_size(self) -> Int[Tensor, " B"]:
+        """For each slot, how many slots share its label, itself included."""
+        return self._ranges[1]
+
+    @property
+    def positive_count(self) -> Int[Tensor, " B"]:
+        """For each anchor, how many positives it has."""
+        return self.class_size - 1
+
+    @property
+    def negative_count(self) -> Int[Tensor, " B"]:
+        """For each anchor, how many negatives it has."""
+        return self.size - self.class_size
+
+    @property
+    def has_positive(self) -> Bool[Tensor, " B"]:
+        """Anchors with at least one positive."""
+        return self.positive_count > 0
+
+    @property
+    def has_negative(self) -> Bool[Tensor, " B"]:
+        """Anchors with at least one negative."""
+        return self.negative_count > 0
+
+    @cached_property
+    def pairs(self) -> tuple[Int[Tensor, " pairs"], Int[Tensor, " pairs"]]:
+        """Every (anchor, positive), ordered by anchor and then by positive."""
+        start, _, place = self._ranges
+        per_anchor = self.positive_count
+        anchor = torch.repeat_interleave(per_anchor)
+        first = torch.repeat_interleave(per_anchor.cumsum(0) - per_anchor, per_anchor)
+        step = torch.arange(anchor.shape[0], device=self.device) - first
+        step += step >= place[anchor]  # the anchor is no positive of its own
+        return anchor, self.by_class[start[anchor] + step]
+
+    @property
+    def n_pairs(self) -> int:
+        """Number of (anchor, positive) pairs."""
+        return int(self.pairs[0].shape[0])
+
+    @cached_property
+    def d_ap(self) -> Float[Tensor, " pairs"]:
+        """d(a,p) of every pair."""
+        anchor, positive = self.pairs
+        return self.distances[anchor, positive]
+
+    def pair_blocks(self) -> Iterator[slice]:
+        """Slices over the pairs such that pairs x B stays within a few megabytes."""
+        step = max(1, BLOCK // max(1, self.size))
+        return (slice(start, start + step) for start in range(0, self.n_pairs, step))
+
+    # ---- neighbours ------------------------------------------------------------------------------------------
+
+    @cached_property
+    def negative_distances(self) -> Float[Tensor, "B B"]:
+        """The distances to negatives, +inf elsewhere."""
+        return self.distances.masked_fill(self.same, torch.inf)
+
+    @cached_property
+    def positive_slots(self) -> Int[Tensor, "B P"]:
+        """The positives of each anchor, rising, then -1; as wide as the largest class needs."""
+        anchor, positive = self.pairs
+        width = int(self.positive_count.max()) if self.size else 0
+        first = self.positive_count.cumsum(0) - self.positive_count
+        slots = torch.full((self.size, width), -1, dtype=torch.int64, device=self.device)
+        slots[anchor, torch.arange(anchor.shape[0], device=self.device) - first[anchor]] = positive
+        return slots
+
+    def _positive_extreme(self, *, farthest: bool) -> Tensor:
+        slots = self.positive_slots
+        if not slots.shape[1]:
+            return torch.full((self.size,), -1, dtype=torch.int64, device=self.device)
+        values = self.distances.gather(1, slots.clamp(min=0))
+        values = values.masked_fill(slots < 0, -torch.inf if farthest else torch.inf)
+        # argmax and argmin name the first of equals, which is the lowest slot.
+        best = values.argmax(dim=1) if farthest else values.argmin(dim=1)
+        return slots.gather(1, best[:, None])[:, 0]
+
+    @cached_property
+    def farthest_positive(self) -> Int[Tensor, " B"]:
+        """For each anchor the slot of its farthest positive, -1 without one; among equals the lowest slot."""
+        return self._positive_extreme(farthest=True)
+
+    @cached_property
+    def nearest_positive(self) -> Int[Tensor, " B"]:
+        """For each anchor the slot of its nearest positive, -1 without one; among equals the lowest slot."""
+        return self._positive_extreme(farthest=False)
+
+    @cached_property
+    def nearest_negative(self) -> Int[Tensor, " B"]:
+        """For each anchor the slot of its nearest negative, -1 without one; among equals the lowest slot."""
+        if not self.size:
+            return torch.empty(0, dtype=torch.int64, device=self.device)
+        return torch.where(self.has_negative, self.negative_distances.argmin(dim=1), -1)
+
+    @cached_property
+    def sorted_negatives(self) -> tuple[Float[Tensor, "B B"], Int[Tensor, "B B"]]:
+        """Each row's negatives from near to far: (distances, slots); +inf follows the last. Equals keep slot order."""
+        values, slots = self.negative_distances.sort(dim=1, stable=True)
+        return values, slots
+
+    @property
+    def prefers_sorting(self) -> bool:
+        """Whether sorted rows beat a look at all negatives of every pair: with many positives for each anchor."""
+        return self.n_pairs > 32 * self.size
+
+    # ---- the batch as a whole --------------------------------------------------------------------------------
+
+    @cached_property
+    def unit_norm(self) -> bool | None:
+        """Whether the distances are those of unit vectors; None when nobody can tell.
+
+        Cosine distances always are, since they normalise. Others are judged by the embeddings, or, without
+        them, ruled out where a distance is longer than the sphere's diameter.
+        """
+        if self.distance == "cosine":
+            return True
+        if self.embeddings is not None:
+            return is_unit_norm(self.embeddings)
+        longest = float(self.distances.max()) if self.size else 0.0
+        return False if longest > (4.01 if self.distance == "squared-euclidean" else 2.005) else None
+
+    @cached_property
+    def mean_distance(self) -> float:
+        """Mean over all pairs of different slots; 0.0 for fewer than two."""
+        pairs = self.size * (self.size - 1)
+        return float(self.distances.sum(dtype=torch.float64)) / pairs if pairs else 0.0

@@ -1,0 +1,275 @@
+"""What a strategy is: one function under one decorator that says everything lists, checks and docs need to know."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from tripletscope.batch import Batch
+from tripletscope.errors import SettingError, UnknownNameError
+from tripletscope.registry import Registry
+from tripletscope.triplets import ZONES, Triplets
+
+Granularity = Literal["pair", "anchor", "all"]
+NEEDS = ("unit", "dim", "embeddings")
+# Beyond this many triplets (three int64 tensors of 128 MiB) a single answer helps nobody.
+MOST_TRIPLETS = 2**24
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A number that a strategy can be tuned with, and the range it may have (both ends included)."""
+
+    name: str
+    default: float
+    low: float
+    high: float
+    help: str
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A mining strategy: which triplets of a batch to learn from.
+
+    Made by the `strategy` decorator. Call it with distances and labels, or `pick` from a `Batch` that several
+    strategies share.
+
+    Example:
+        >>> from tripletscope import strategies
+        >>> distances = torch.tensor([[0.0, 1.0, 1.1], [1.0, 0.0, 3.0], [1.1, 3.0, 0.0]])
+        >>> strategies.get("semi-hard")(distances, torch.tensor([5, 5, 8]), margin=0.2).to_set()
+        {(0, 1, 2)}
+    """
+
+    name: str
+    title: str
+    summary: str
+    source: str
+    order: int
+    zones: tuple[str, ...]
+    granularity: Granularity
+    params: tuple[Parameter, ...]
+    needs: tuple[str, ...]
+    function: Callable[..., Triplets]
+    probability_function: Callable[..., Tensor] | None = None
+    stream_function: Callable[..., Iterator[Triplets]] | None = None
+    notes: str = ""
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether picks are drawn by chance, so that they need a generator and have probabilities."""
+        return self.probability_function is not None
+
+    def __call__(
+        self,
+        distances: Float[Tensor, "B B"],
+        labels: Int[Tensor, " B"],
+        *,
+        margin: float,
+        generator: torch.Generator | None = None,
+        distance: str = "euclidean",
+        dim: int | None = None,
+        embeddings: Float[Tensor, "B D"] | None = None,
+        **params: float,
+    ) -> Triplets:
+        """The picks from these distances.
+
+        Args:
+            distances: smaller is closer.
+            labels: the class of each slot.
+            margin: above 0, in the unit of the distance.
+            generator: a CPU generator for strategies that draw; without one they use torch's global generator.
+            distance: which distance it is, by name.
+            dim: dimension of the embeddings, where the strategy needs it.
+            embeddings: the points themselves, where the strategy needs them.
+            **params: the strategy's own parameters.
+
+        Raises:
+            SettingError: a value out of its range, or a need that the batch does not meet.
+            UnknownNameError: a parameter that the strategy does not have.
+        """
+        batch = Batch(distances, labels, distance=distance, dim=dim, embeddings=embeddings)
+        self.check(batch)
+        return self.pick(batch, margin=margin, generator=generator, **params)
+
+    def pick(
+        self, batch: Batch, *, margin: float, generator: torch.Generator | None = None, **params: float
+    ) -> Triplets:
+        """The picks from a batch; no eligible triplet gives none, which is no error.
+
+        Raises:
+            SettingError: a value out of its range; for batch-all, more than 2**24 triplets.
+            UnknownNameError: a parameter that the strategy does not have.
+        """
+        settings = self.settings(margin, params)
+        if not batch.n_pairs:
+            return Triplets.empty(batch.device)
+        return self.function(batch, margin=margin, generator=generator, **settings)
+
+    def stream(
+        self, batch: Batch, *, margin: float, generator: torch.Generator | None = None, **params: float
+    ) -> Iterator[Triplets]:
+        """The same picks in parts of at most about a million; most strategies need only one part."""
+        settings = self.settings(margin, params)
+        if self.stream_function is None:
+            yield self.pick(batch, margin=margin, generator=generator, **settings)
+        else:
+            yield from self.stream_function(batch, margin=margin, generator=generator, **settings)
+
+    def units(self, batch: Batch) -> int:
+        """How many picks were asked for: pairs, or anchors with a positive. What is missing has abstained."""
+        if self.granularity == "anchor":
+            return int(batch.has_positive.sum())
+        return batch.n_pairs
+
+    def abstained(self, batch: Batch, triplets: Triplets) -> int:
+        """For how many of its units the strategy picked nothing."""
+        if self.granularity == "anchor":
+            return self.units(batch) - int(torch.unique(triplets.anchor).shape[0])
+        unit = triplets.anchor * batch.size + triplets.positive
+        return self.units(batch) - int(torch.unique(unit).shape[0])
+
+    def probabilities(
+        self,
+        batch: Batch,
+        anchor: Int[Tensor, " A"],
+        positive: Int[Tensor, " A"],
+        *,
+        margin: float,
+        **params: float,
+    ) -> Float[Tensor, "A B"]:
+        """For each anchor and positive the chance of every slot to be the negative; a row of 0 where it abstains.
+
+        Raises:
+            SettingError: for a strategy that does not draw.
+        """
+        if self.probability_function is None:
+            raise SettingError(f"{self.name!r} does not draw by chance, so it has no probabilities; use pick().")
+        settings = self.settings(margin, params)
+        if not anchor.shape[0]:
+            return batch.distances.new_zeros(0, batch.size)
+        return self.probability_function(batch, anchor, positive, margin=margin, **settings)
+
+    def check(self, batch: Batch) -> None:
+        """Nothing, if the batch has what this strategy needs.
+
+        Raises:
+            SettingError: naming what is missing. Unit vectors are ruled out by embeddings or by distances beyond
+                the sphere's diameter; where neither tells, the caller is believed.
+        """
+        if "embeddings" in self.needs and batch.embeddings is None:
+            raise SettingError(f"{self.name!r} looks at the points themselves; pass embeddings=.")
+        if "unit" in self.needs and batch.unit_norm is False:
+            raise SettingError(
+                f"{self.name!r} is defined for vectors of length 1, and these are not; "
+                "normalise the embeddings or choose another strategy."
+            )
+        if "dim" in self.needs and (batch.dim is None or batch.dim < 2):
+            raise SettingError(
+                f"{self.name!r} needs the dimension of the embeddings, at least 2, and got {batch.dim}; pass dim=."
+            )
+
+    def settings(self, margin: float, params: dict[str, float]) -> dict[str, float]:
+        """Every parameter with its value, checked against its bounds; the margin is checked with them."""
+        if not (math.isfinite(margin) and margin > 0):
+            raise SettingError(f"The margin is {margin}; it must be a number above 0, in the unit of the distance.")
+        settings = {parameter.name: parameter.default for parameter in self.params}
+        for name in params:
+            if name not in settings:
+                raise UnknownNameError(f"parameter of {self.name}", name, settings)
+        settings |= params
+        for parameter in self.params:
+            value = settings[parameter.name]
+            if not parameter.low <= value <= parameter.high:
+                raise SettingError(
+                    f"{parameter.name} of {self.name!r} is {value}; it must lie between "
+                    f"{parameter.low:g} and {parameter.high:g} (default {parameter.default:g})."
+                )
+        return settings
+
+    def describe(self) -> dict[str, Any]:
+        """What lists, menus and a run's config.json need to know, ready for JSON."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "summary": self.summary,
+            "source": self.source,
+            "order": self.order,
+            "zones": list(self.zones),
+            "granularity": self.granularity,
+            "stochastic": self.stochastic,
+            "params": [vars(parameter) for parameter in self.params],
+            "needs": list(self.needs),
+        }
+
+
+STRATEGIES: Registry[Strategy] = Registry("strategy", group="tripletscope.strategies")
+
+
+def strategy(
+    *,
+    name: str,
+    title: str,
+    summary: str,
+    source: str,
+    order: int,
+    zones: set[str],
+    granularity: Granularity,
+    params: tuple[Parameter, ...] = (),
+    needs: frozenset[str] | set[str] = frozenset(),
+    probabilities: Callable[..., Tensor] | None = None,
+    stream: Callable[..., Iterator[Triplets]] | None = None,
+    notes: str = "",
+) -> Callable[[Callable[..., Triplets]], Strategy]:
+    """A decorator that turns `(batch, *, margin, generator, **params) -> Triplets` into a registered `Strategy`.
+
+    Args:
+        name: lower-case with hyphens; the same in code, URL, CSV and docs.
+        title: for menus.
+        summary: one line, with a full stop.
+        source: paper, section, equation.
+        order: place in lists.
+        zones: where its picks may lie, out of `ZONES`.
+        granularity: "pair" (one pick for every anchor and positive), "anchor" (one for every anchor) or "all".
+        params: its own parameters.
+        needs: out of "unit" (vectors of length 1), "dim" and "embeddings".
+        probabilities: for a strategy that draws, `(batch, anchor, positive, *, margin, **params) -> (A, B)`.
+        stream: yields the picks in parts, for a strategy whose picks may not fit in memory.
+        notes: Markdown for docs/strategies.md: the definition as a formula, ties, when it abstains, departures.
+
+    Raises:
+        ValueError: for a zone, granularity or need that does not exist, or a name taken before.
+    """
+    if not zones or not zones <= set(ZONES):
+        raise ValueError(f"zones of {name!r} are {sorted(zones)}; choose from {ZONES}")
+    if granularity not in ("pair", "anchor", "all"):
+        raise ValueError(f"granularity of {name!r} is {granularity!r}; choose pair, anchor or all")
+    if not needs <= set(NEEDS):
+        raise ValueError(f"needs of {name!r} are {sorted(needs)}; choose from {NEEDS}")
+
+    def made(function: Callable[..., Triplets]) -> Strategy:
+        return STRATEGIES.register(
+            Strategy(
+                name=name,
+                title=title,
+                summary=summary,
+                source=source,
+                order=order,
+                zones=tuple(zone for zone in ZONES if zone in zones),
+                granularity=granularity,
+                params=params,
+                needs=tuple(need for need in NEEDS if need in needs),
+                function=function,
+                probability_function=probabilities,
+                stream_function=stream,
+                notes=notes.strip(),
+            )
+        )
+
+    return made

@@ -1,0 +1,36 @@
+"""The farthest positive and the nearest negative of every anchor."""
+
+from __future__ import annotations
+
+import torch
+
+from tripletscope.batch import Batch
+from tripletscope.strategies.base import strategy
+from tripletscope.triplets import Triplets
+
+
+@strategy(
+    name="batch-hard",
+    title="Batch hard",
+    summary="The farthest positive and the nearest negative of every anchor.",
+    source='Hermans, Beyer & Leibe 2017, "In Defense of the Triplet Loss", §2, eq. 5',
+    order=40,
+    zones={"hard", "semi-hard", "easy"},
+    granularity="anchor",
+    notes="""
+For every anchor a: p = argmax { d(a,p) : y(p) = y(a), p ≠ a } and n = argmin { d(a,n) : y(n) ≠ y(a) }.
+
+Hardest *within the batch*: as training goes on, even this triplet may be easy.
+
+**Ties**: the lowest slot. **Abstains** for an anchor without a positive, and where the batch holds a single class.
+
+**Elsewhere.** Equal to pytorch-metric-learning's `BatchHardMiner` (its tie rule is not documented). triplet-reid and
+sentence-transformers let an anchor without a positive count with d(a,p) = 0, so it still pushes its nearest negative;
+open-metric-learning may return the anchor as its own positive when points coincide. The paper uses plain Euclidean
+distances of vectors that are not normalised.
+""",
+)
+def batch_hard(batch: Batch, *, margin: float, generator: torch.Generator | None) -> Triplets:
+    """One triplet an anchor, hardest on both sides."""
+    keep = batch.has_positive & batch.has_negative
+    return Triplets(keep.nonzero()[:, 0], batch.farthest_positive[keep], batch.nearest_negative[keep])

@@ -1,0 +1,114 @@
+"""Negatives drawn so that every distance is seen equally often, not only the crowded one near the square root of 2."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from tripletscope.batch import BLOCK, Batch
+from tripletscope.distances import to_euclidean
+from tripletscope.strategies.base import Parameter, strategy
+from tripletscope.triplets import Triplets
+
+
+def weights(
+    batch: Batch, anchor: Int[Tensor, " A"], *, cutoff: float, nonzero_loss_cutoff: float
+) -> Float[Tensor, "A B"]:
+    """Unnormalised min(λ, 1/q(d)) for each negative of these anchors; the largest of a row is 1, or all are 0.
+
+    log 1/q(d) = -(D-2) log d - (D-3)/2 log(1 - d²/4) spans hundreds of nats at D = 512. Each row subtracts its own
+    maximum; one shift for the whole matrix leaves most anchors with nothing but zeros in float32.
+    """
+    assert batch.dim is not None
+    dim = batch.dim
+    d = to_euclidean(batch.distances[anchor], batch.distance)
+    # λ = 1/q(cutoff). Beyond the sphere's diameter there is only rounding.
+    ceiling = -(dim - 2) * math.log(cutoff) - (dim - 3) / 2 * math.log(1 - cutoff**2 / 4)
+    log_weight = -(dim - 2) * d.log() - (dim - 3) / 2 * (1 - d.square() / 4).clamp(min=0).log()
+    # 0 · inf where a dimension of 2 or 3 meets d = 0 or d = 2: the ceiling holds there as well.
+    log_weight = log_weight.nan_to_num(nan=ceiling, posinf=ceiling).clamp(max=ceiling)
+    log_weight.masked_fill_(batch.same[anchor] | (d >= nonzero_loss_cutoff), -torch.inf)
+    top = log_weight.amax(dim=1, keepdim=True)
+    return (log_weight - top.nan_to_num(neginf=0.0)).exp()
+
+
+def probabilities(
+    batch: Batch,
+    anchor: Int[Tensor, " A"],
+    positive: Int[Tensor, " A"],
+    *,
+    margin: float,
+    cutoff: float,
+    nonzero_loss_cutoff: float,
+) -> Float[Tensor, "A B"]:
+    """min(λ, 1/q(d(a,n))), scaled to 1 over the anchor's negatives; the positive plays no part."""
+    chance = weights(batch, anchor, cutoff=cutoff, nonzero_loss_cutoff=nonzero_loss_cutoff)
+    total = chance.sum(dim=1, keepdim=True)
+    return chance / torch.where(total > 0, total, 1)
+
+
+@strategy(
+    name="distance-weighted",
+    title="Distance-weighted",
+    summary="One negative for every anchor and positive, drawn so that near, middling and far ones are seen alike.",
+    source='Wu, Manmatha, Smola & Krähenbühl 2017, "Sampling Matters in Deep Embedding Learning", §4',
+    order=80,
+    zones={"hard", "semi-hard", "easy"},
+    granularity="pair",
+    params=(
+        Parameter("cutoff", 0.5, 0.05, 1.4, "No distance below this one is favoured any further: λ = 1/q(cutoff)."),
+        Parameter("nonzero_loss_cutoff", 1.4, 0.1, 2.0, "Negatives at least this far are never drawn."),
+    ),
+    needs={"unit", "dim"},
+    probabilities=probabilities,
+    notes="""
+For every anchor a and positive p: Pr(n) ∝ min(λ, 1/q(d(a,n))) over { n : y(n) ≠ y(a), d(a,n) < nonzero_loss_cutoff },
+with q(d) ∝ d^(D−2) (1 − d²/4)^((D−3)/2), the density of distances between random points on the unit sphere in D
+dimensions, and λ = 1/q(cutoff). d is the plain Euclidean distance; squared and cosine distances are converted back.
+
+**Ties** play no part. **Abstains** for an anchor whose negatives are all beyond `nonzero_loss_cutoff`.
+
+**Departures.** The upper cut-off is not in the paper's formula; it is in the authors' code (1.4 = their β 1.2 + α 0.2),
+where a negative that far has no loss in their margin loss. With a triplet margin loss it may still have one; set it
+to 2 for the formula alone. The positive is every one in turn; the paper leaves that open. The paper pairs it with its
+own margin loss; here the loss stays the run's own.
+
+**Elsewhere.** pytorch-metric-learning's `DistanceWeightedMiner` shifts the log-weights by one maximum for the whole
+batch, which underflows from about 256 dimensions on and silently leaves most anchors without a triplet; it draws
+positives with replacement. The authors' code falls back to a uniform draw over the *whole* batch, own class included,
+when a row has no weight. We shift each row by its own maximum, and abstain.
+""",
+)
+def distance_weighted(
+    batch: Batch,
+    *,
+    margin: float,
+    generator: torch.Generator | None,
+    cutoff: float,
+    nonzero_loss_cutoff: float,
+) -> Triplets:
+    """One draw for every pair, by inverting the running sum of the anchor's weights."""
+    anchor, positive = batch.pairs
+    draw = torch.rand(anchor.shape[0], generator=generator, dtype=torch.float64).to(batch.device)
+    picks = torch.full_like(anchor, -1)
+    count = batch.positive_count
+    end = count.cumsum(0)
+    # All positives of an anchor share its weights, so the work goes by anchors and the pairs look up theirs.
+    step = max(1, BLOCK // max(1, batch.size))
+    for first in range(0, batch.size, step):
+        anchors = torch.arange(first, min(first + step, batch.size), device=batch.device)
+        pairs = slice(int(end[anchors[0]] - count[anchors[0]]), int(end[anchors[-1]]))
+        running = weights(batch, anchors, cutoff=cutoff, nonzero_loss_cutoff=nonzero_loss_cutoff).cumsum(
+            dim=1, dtype=torch.float64
+        )  # (anchors, B)
+        row = anchor[pairs] - first
+        total = running[row, -1]
+        # The first slot whose running sum exceeds the draw: one of weight 0 adds nothing, so it is never that slot.
+        target = torch.minimum(draw[pairs] * total, total.nextafter(torch.zeros_like(total)))
+        slot = torch.searchsorted(running[row], target[:, None], right=True)[:, 0]
+        picks[pairs] = torch.where(total > 0, slot, -1)
+    keep = picks >= 0
+    return Triplets(anchor[keep], positive[keep], picks[keep])

@@ -1,0 +1,38 @@
+"""The nearest positive and the nearest negative of every anchor."""
+
+from __future__ import annotations
+
+import torch
+
+from tripletscope.batch import Batch
+from tripletscope.strategies.base import strategy
+from tripletscope.triplets import Triplets
+
+
+@strategy(
+    name="easy-positive",
+    title="Easy positive",
+    summary="The nearest positive and the nearest negative of every anchor.",
+    source='Xuan, Stylianou & Pless 2020, "Improved Embeddings with Easy Positive Triplet Mining", §3 (EPHN)',
+    order=70,
+    zones={"hard", "semi-hard", "easy"},
+    granularity="anchor",
+    notes="""
+For every anchor a: p = argmin { d(a,p) : y(p) = y(a), p ≠ a } and n = argmin { d(a,n) : y(n) ≠ y(a) }.
+
+A class need not become one ball: each sample only has to be close to *some* of its own.
+
+**Ties**: the lowest slot. **Abstains** for an anchor without a positive, and where the batch holds a single class.
+
+**Departures.** The paper trains with a softmax over the two similarities at temperature 0.1; here the strategy
+chooses and the loss stays the run's own. The authors' code leaves out positives with s > 0.9999 as duplicates; we
+keep them, and our sampler never puts one sample into a batch twice.
+
+**Elsewhere.** Equal to pytorch-metric-learning's `BatchEasyHardMiner("easy", "hard")`; that miner's default, easy with
+semi-hard (EPSHN), has no upper bound at the margin.
+""",
+)
+def easy_positive(batch: Batch, *, margin: float, generator: torch.Generator | None) -> Triplets:
+    """One triplet an anchor: easiest positive, hardest negative."""
+    keep = batch.has_positive & batch.has_negative
+    return Triplets(keep.nonzero()[:, 0], batch.nearest_positive[keep], batch.nearest_negative[keep])

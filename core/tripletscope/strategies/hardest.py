@@ -1,0 +1,38 @@
+"""The nearest negative for every anchor and positive."""
+
+from __future__ import annotations
+
+import torch
+
+from tripletscope.batch import Batch
+from tripletscope.strategies.base import strategy
+from tripletscope.triplets import Triplets
+
+
+@strategy(
+    name="hardest",
+    title="Hardest negative",
+    summary="The nearest negative for every anchor and positive.",
+    source='Schroff, Kalenichenko & Philbin 2015, "FaceNet", §3.2 (argmin over negatives, all anchor-positive pairs)',
+    order=30,
+    zones={"hard", "semi-hard", "easy"},
+    granularity="pair",
+    notes="""
+For every anchor a and positive p: n = argmin { d(a,n) : y(n) ≠ y(a) }.
+
+The *hardest* negative is the *nearest* one. It is the same for all positives of an anchor, and it lies in the hard
+zone only if it is no farther than the positive: late in training it may well be easy.
+
+**Ties**: the lowest slot. **Abstains** where the batch holds a single class.
+
+**Elsewhere.** FaceNet describes it and warns that it collapses early in training; siamese-triplet's
+`HardestNegativeTripletSelector` uses each pair once, in one direction, and drops non-violating picks.
+pytorch-metric-learning's `TripletMarginMiner("hard")` is something else: *all* triplets with gap ≤ 0.
+""",
+)
+def hardest(batch: Batch, *, margin: float, generator: torch.Generator | None) -> Triplets:
+    """Each pair with its anchor's nearest negative."""
+    anchor, positive = batch.pairs
+    negative = batch.nearest_negative[anchor]
+    keep = negative >= 0
+    return Triplets(anchor[keep], positive[keep], negative[keep])
