@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib.metadata import entry_points
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from tripletscope.errors import UnknownNameError
 
 
+@runtime_checkable  # the tests check annotations while they run
 class Named(Protocol):
     """What a record needs to be registered: its name and its place in lists."""
 
