@@ -70,11 +70,11 @@ def anchor_answer(run: Run, anchor: int) -> dict[str, Any]:
         )
     shape = (len(steps), len(candidates))
     rows = np.stack([b.distances[0].numpy() for b in batches]) if batches else np.zeros(shape, np.float32)
-    classes = len(np.unique(labels.numpy()))
+    classes, each = len(np.unique(labels.numpy())), batch_shape(run)[1]
     answer: dict[str, Any] = {
         "anchor": anchor,
         "candidates": candidates.tolist(),
-        "candidates_title": f"probe batch: {classes} classes x {batch_shape(run)[1]} samples, drawn once for this anchor",
+        "candidates_title": f"probe batch: {classes} classes x {each} samples, drawn once for this anchor",
         "positives": candidates[positives].tolist(),
         "negatives": candidates[negatives].tolist(),
         "frames": steps,
@@ -153,9 +153,7 @@ class Chooser:
         return np.rint(np.divide(255 * chance, largest, out=np.zeros_like(chance), where=largest > 0)).astype(np.uint8)
 
 
-def opening(
-    runs: Sequence[Run], *, run: str, step: int, anchor: int, positive: int | None = None
-) -> dict[str, Any]:
+def opening(runs: Sequence[Run], *, run: str, step: int, anchor: int, positive: int | None = None) -> dict[str, Any]:
     """What a race shows before anybody asked: the answers of all its runs for one anchor, and every strategy's card.
 
     The recording script writes it beside the race as opening.json, so that the first page needs no torch.

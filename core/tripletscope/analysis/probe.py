@@ -70,7 +70,7 @@ def batch_shape(run: Run) -> tuple[int, int]:
 
 
 def probe_batch(run: Run, anchor: int) -> Int64[np.ndarray, " B"]:
-    """Probe indices of the candidates of `anchor`, the anchor first; the same at every frame and in every run of a race.
+    """Probe indices of the candidates of `anchor`, itself first; the same at every frame and in all runs of a race.
 
     Args:
         run: gives the seed, the probe set, and the P and K that it trained with.

@@ -72,7 +72,7 @@ def project(frames: Sequence[np.ndarray]) -> Projection:
 
 
 def fit_axes(frames: Iterable[np.ndarray], dim: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """(mean (D,), axes (D, 2), explained share) of one PCA over all frames, in float64, one frame in memory at a time."""
+    """(mean (D,), axes (D, 2), explained share) of one PCA over all frames, in float64, a frame at a time."""
     frames = list(frames)
     count, total = 0, np.zeros(dim)
     for frame in frames:

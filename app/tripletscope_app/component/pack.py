@@ -1,0 +1,270 @@
+"""A run as one block of bytes for the browser: every frame, the thumbnails, the curves.
+
+Layout: u32 little-endian length of the header, the header (JSON, padded with spaces so that what follows is aligned
+to 4 bytes), then the sections, each padded to 4 bytes. Offsets count from the first section. The browser reads the
+arrays in place, and plays the whole run without asking again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tripletscope.analysis.probe import probe_labels
+from tripletscope.analysis.projection import Projection, fixed_view, project
+from tripletscope.store.reader import Run
+
+VERSION = 1
+_DTYPES = {"f32": np.dtype("<f4"), "i32": np.dtype("<i4"), "u16": np.dtype("<u2"), "u8": np.dtype("u1")}
+_RULER_SAMPLE = 512  # samples whose pairwise distances decide the ruler: 131,000 of them, a stable 99.5th percentile
+
+#: Curve name -> how to get it from a line of the run's scalars.
+SERIES = {
+    "loss": "loss",
+    "spread": "spread",
+    "recall_at_1": "recall_at_1",
+    "violating_share": ("violating", "eligible"),
+    "hard_share": ("hard", "eligible"),
+    "semi_hard_share": ("semi_hard", "eligible"),
+    "easy_share": ("easy", "eligible"),
+    "mined": "mined",
+    "eligible": "eligible",
+    "active_share": "active_share",
+    "abstained": "abstained",
+    "mined_share": ("mined", "eligible"),
+    "r_precision": "r_precision",
+    "map_at_r": "map_at_r",
+    "frame_spread": "frame_spread",
+}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What stays fixed on screen for all runs of a race, so that a switch of run moves points and not axes.
+
+    Attributes:
+        centre: of the map, in the unit of the embedding.
+        extent: half the side of the map.
+        ruler_max: right end of the ruler, in the unit of the distance.
+    """
+
+    centre: tuple[float, float]
+    extent: float
+    ruler_max: float
+
+
+def projection_of(run: Run) -> Projection:
+    """The run's frames in the plane."""
+    return project([np.asarray(run.frames[step], dtype=np.float32) for step in run.frame_steps])
+
+
+def is_normalized(run: Run) -> bool:
+    """Whether every embedding of the last frame has length 1, to within a thousandth."""
+    if not run.frame_steps:
+        return False
+    lengths = np.linalg.norm(np.asarray(run.frames[run.frame_steps[-1]], dtype=np.float64), axis=1)
+    return bool(np.all(np.abs(lengths - 1) < 1e-3))
+
+
+def ruler_max(run: Run) -> float:
+    """Right end of the ruler: the largest possible distance on the unit sphere, else p99.5 over the last three frames.
+
+    The three last frames are the finished run, or as far as it got. Pairs come from at most 512 evenly spaced
+    samples, so the number depends on the run alone.
+    """
+    distance = run.config["distance"]
+    if distance == "cosine":
+        return 2.0
+    if is_normalized(run):
+        return 4.0 if distance == "squared-euclidean" else 2.0
+    highest = 0.0
+    for step in run.frame_steps[-3:]:
+        frame = np.asarray(run.frames[step], dtype=np.float64)
+        some = frame[np.linspace(0, len(frame) - 1, min(len(frame), _RULER_SAMPLE)).astype(int)]
+        some = some[np.isfinite(some).all(1)]
+        if len(some) < 2:
+            continue
+        norms = (some**2).sum(1)
+        squared = (norms[:, None] + norms[None, :] - 2 * some @ some.T).clip(min=0)
+        reach = float(np.percentile(squared[np.triu_indices(len(some), 1)], 99.5))
+        highest = max(highest, reach if distance == "squared-euclidean" else math.sqrt(reach))
+    return highest or float(run.config["margin"])
+
+
+def race_scale(runs: Sequence[Run], projections: Sequence[Projection]) -> Scale:
+    """One scale for all runs of a race."""
+    centre, extent = fixed_view([p.box for p in projections if len(p.positions)])
+    margin = max((float(run.config["margin"]) for run in runs), default=1.0)
+    return Scale(centre, extent, max([ruler_max(run) for run in runs] + [1.5 * margin]))
+
+
+def opening_zoom(projection: Projection, frame: int, scale: Scale) -> float:
+    """How far to zoom in so that the 98 % of that frame nearest the middle fill the map; at least 1."""
+    if not len(projection.positions):
+        return 1.0
+    points = projection.positions[frame].astype(np.float64)
+    points = points[np.isfinite(points).all(1)]
+    if not len(points):
+        return 1.0
+    reach = float(np.quantile(np.abs(points - np.median(points, axis=0)).max(axis=1), 0.98))
+    return max(1.0, min(scale.extent / (1.15 * reach), 64.0)) if reach > 0 else 1.0
+
+
+def pack_race(runs: Sequence[Run]) -> list[tuple[str, bytes]]:
+    """(digest, bytes) of every run of a race, on one scale."""
+    projections = [projection_of(run) for run in runs]
+    scale = race_scale(runs, projections)
+    return [pack_run(run, projection, scale) for run, projection in zip(runs, projections, strict=True)]
+
+
+def pack_run(run: Run, projection: Projection | None = None, scale: Scale | None = None) -> tuple[str, bytes]:
+    """(digest, bytes) of a run. The digest names the content, so the same run is the same digest everywhere.
+
+    Args:
+        run: a recorded run.
+        projection: of its frames, when it is known already.
+        scale: of its race; its own when left out.
+    """
+    projection = projection_of(run) if projection is None else projection
+    scale = race_scale([run], [projection]) if scale is None else scale
+    rows = np.asarray(run.probe_rows)
+    samples = run.samples
+    records = run.records
+    sprite, thumb = sprite_sheet(samples.thumbs, rows)
+    curves = series(records)
+    sections = {
+        "pos": ("f32", projection.positions),
+        "row": ("i32", rows),
+        "label": ("u16", probe_labels(run)),
+        "series": ("f32", np.stack(list(curves.values()))),
+    }
+    if sprite is not None:
+        sections["sprite"] = ("u8", np.frombuffer(sprite, dtype=np.uint8))
+    ids = None
+    if not (isinstance(samples.ids, np.ndarray) and np.array_equal(samples.ids[rows], rows)):
+        ids = [str(samples.ids[int(row)]) for row in rows]
+    strategy = str(run.config.get("training") or "own")
+    described = {record["name"]: record for record in run.config.get("strategies", [])}
+    header = {
+        "version": VERSION,
+        "name": run.name,
+        "strategy": strategy,
+        "strategy_title": described.get(strategy, {}).get("title", "own miner" if strategy == "own" else strategy),
+        "n": len(rows),
+        "dims": 2,
+        "frames": [int(step) for step in run.frame_steps],
+        "steps": [int(record["step"]) for record in records],
+        "class_names": list(samples.class_names),
+        "margin": float(run.config["margin"]),
+        "distance": run.config["distance"],
+        "distance_title": run.config["distance"],
+        "soft_margin": bool(option(run, "soft_margin", False)),
+        "normalized": is_normalized(run),
+        "exact": projection.exact,
+        "badge": projection.badge,
+        "state_text": state_text(run),
+        "ruler_max": scale.ruler_max,
+        "extent": scale.extent,
+        "centre": list(scale.centre),
+        "ids": ids,
+        "texts": None if samples.texts is None else [samples.texts[int(row)] for row in rows],
+        "thumb": thumb,
+        "series_names": list(curves),
+    }
+    return _join(header, sections)
+
+
+def option(run: Run, name: str, default: Any) -> Any:
+    """A setting of the trainer, wherever config.json keeps it; `default` in somebody else's run."""
+    config = run.config
+    for place in (config, *(value for value in config.values() if isinstance(value, dict))):
+        if name in place:
+            return place[name]
+    return default
+
+
+def state_text(run: Run) -> str:
+    """How the recording ended, in words.
+
+    "finished, 400 steps", "stopped at step 123", "running, step 12".
+    """
+    last = int(run.steps[-1]) if len(run.steps) else None
+    if run.state == "finished":
+        return f"finished, {last} steps" if last is not None else "finished, nothing recorded"
+    if run.state == "running":
+        return f"running, step {last}" if last is not None else "running, nothing recorded yet"
+    where = f"stopped at step {last}" if last is not None else "stopped before the first step"
+    reason = run.status.get("message") if run.state == "failed" else None
+    return f"{where}: {reason}" if reason else where
+
+
+def series(records: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    """The curves over all recorded steps, float32; NaN where a step has no value."""
+
+    def column(name: str) -> np.ndarray:
+        values = [record.get(name) for record in records]
+        return np.array([math.nan if value is None else float(value) for value in values], dtype=np.float64)
+
+    curves = {}
+    for name, source in SERIES.items():
+        if isinstance(source, str):
+            curves[name] = column(source)
+        else:
+            part, whole = column(source[0]), column(source[1])
+            curves[name] = np.divide(part, whole, out=np.full(len(records), math.nan), where=whole > 0)
+    return {name: values.astype(np.float32) for name, values in curves.items()}
+
+
+def sprite_sheet(thumbs: np.ndarray | None, rows: np.ndarray) -> tuple[bytes | None, dict[str, Any] | None]:
+    """The thumbnails of those rows as one PNG, row-major in a nearly square grid, and how to cut it."""
+    if thumbs is None or not len(rows):
+        return None, None
+    from PIL import Image
+
+    some = np.asarray(thumbs)[rows]
+    height, width = some.shape[1:3]
+    columns = math.ceil(math.sqrt(len(some)))
+    lines = math.ceil(len(some) / columns)
+    sheet = np.zeros((lines * columns, *some.shape[1:]), np.uint8)
+    sheet[: len(some)] = some
+    grid = sheet.reshape(lines, columns, *some.shape[1:]).swapaxes(1, 2)
+    picture = grid.reshape(lines * height, columns * width, *some.shape[3:])
+    out = io.BytesIO()
+    Image.fromarray(picture).save(out, "PNG")
+    return out.getvalue(), {"width": width, "height": height, "columns": columns, "pixelated": max(width, height) <= 16}
+
+
+def _join(header: dict[str, Any], sections: Mapping[str, tuple[str, np.ndarray]]) -> tuple[str, bytes]:
+    places, parts, offset = {}, [], 0
+    for name, (dtype, array) in sections.items():
+        raw = np.ascontiguousarray(array, dtype=_DTYPES[dtype]).tobytes()
+        places[name] = {"offset": offset, "dtype": dtype, "shape": list(array.shape)}
+        raw += b"\0" * (-len(raw) % 4)
+        parts.append(raw)
+        offset += len(raw)
+    header = {**header, "sections": places}
+    body = b"".join(parts)
+    digest = hashlib.blake2b(json.dumps(header, sort_keys=True).encode() + body, digest_size=12).hexdigest()
+    text = json.dumps({**header, "digest": digest}, allow_nan=False, ensure_ascii=False).encode()
+    text += b" " * (-(4 + len(text)) % 4)
+    return digest, struct.pack("<I", len(text)) + text + body
+
+
+def unpack(blob: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """(header, arrays by section) of packed bytes: what the browser reads, for tests and notebooks."""
+    (length,) = struct.unpack_from("<I", blob)
+    header = json.loads(blob[4 : 4 + length])
+    arrays = {}
+    for name, place in header["sections"].items():
+        dtype, shape = _DTYPES[place["dtype"]], tuple(place["shape"])
+        start = 4 + length + place["offset"]
+        arrays[name] = np.frombuffer(blob, dtype, math.prod(shape), start).reshape(shape)
+    return header, arrays

@@ -1,0 +1,65 @@
+"""Watch: which negatives a run learns from, step by step. Choose, load, draw, explain."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from tripletscope_app import component, gallery, loaders, state, widgets
+from tripletscope_app.loaders import Loaded, Race
+
+_WORDS = """
+- **anchor, positive, negative**: a sample, another of its class, one of another class. The loss pulls the positive
+  nearer than the negative by the **margin**.
+- **gap** = d(anchor, negative) − d(anchor, positive). **hard**: gap ≤ 0, the negative is nearer than the positive.
+  **semi-hard**: 0 < gap < margin. **easy**: gap ≥ margin. The zones belong to one positive: click another, and they move.
+- **strategy**: the rule that picks which triplets to learn from. A lane of the ruler shows whom it would pick here,
+  whether or not it trained this run. It **abstains** when nothing fits its rule.
+- **candidates**: the samples a strategy chooses among, a batch drawn once for this anchor. A strategy cannot pick
+  what is not in the batch.
+- **spread** = mean distance within the batch / margin. Near 0, everything lies on one point, and a loss near the
+  margin says only that. **R@1**: how often the nearest neighbour is of the same class; self left out.
+- In a two-dimensional run the map *is* the space that is mined. Otherwise it is one fixed projection, and only the
+  ruler shows true distances.
+"""
+
+
+def watch() -> None:
+    """The page."""
+    state.restore_url()
+    found = loaders.find(state.get(state.RUN))
+    if found is None:
+        st.info("No recordings here yet. Make one: `tripletscope train --data digits --dim 2 --out runs/first`")
+        return
+    race, name = found
+    gallery.bar(race)
+    loaded = loaders.load(race)
+    for sentence in loaded.unreadable:
+        st.warning("Left out")
+        st.text(sentence)  # st.text: a file's words are shown, never rendered
+    if not loaded.runs:
+        return
+    for digest, blob in zip(loaded.digests, loaded.blobs, strict=True):
+        component.load_run(digest, blob)
+    _instrument(race, loaded, name)
+    with st.expander("What am I looking at?"):
+        st.markdown(_WORDS)
+        if race.note:
+            st.text(race.note)
+    widgets.helper().start()  # after the draw: torch is imported over there while a person looks
+
+
+@st.fragment
+def _instrument(race: Race, loaded: Loaded, name: str | None) -> None:
+    """Everything that follows the selection: a click draws this again, and leaves the frames where they are."""
+    chosen = widgets.settle_selection(race, loaded, name)
+    told = widgets.ask_strategies(race, loaded, chosen)
+    component.instrument(
+        widgets.instrument_data(loaded, chosen, told),
+        key=state.INSTRUMENT,
+        on_selection_change=lambda: widgets.hear(race, loaded),
+    )
+    if told.asking:
+        widgets.await_strategies(told)
+    widgets.run_notes(loaded)
+    widgets.downloads(loaded.runs[chosen.run], chosen.step)
+    widgets.candidates_table(loaded, chosen, told)
