@@ -12,7 +12,7 @@ import streamlit as st
 from tripletscope.errors import TripletscopeError
 from tripletscope.store.reader import Run
 from tripletscope_app import loaders, state
-from tripletscope_app.component.pack import projection_of, state_text
+from tripletscope_app.component.pack import projection_of
 from tripletscope_app.loaders import Race
 from tripletscope_app.selection import own_strategy
 
@@ -69,8 +69,8 @@ def _card(race: Race, folder: Path) -> None:
         return
     if run.frame_steps:
         st.image(thumbnail(str(folder), run.steps[-1] if len(run.steps) else -1), width=_SIDE)
-    recall = [record["recall_at_1"] for record in run.records if record.get("recall_at_1") is not None]
-    lines = [own_strategy(run)["title"], state_text(run), f"R@1 {recall[-1]:.2f}" if recall else "R@1 not recorded"]
+    recall = [line["recall_at_1"] for line in run.lines if line.get("recall_at_1") is not None]
+    lines = [own_strategy(run)["title"], run.state_text, f"R@1 {recall[-1]:.2f}" if recall else "R@1 not recorded"]
     st.text("\n".join([run.name, *lines]))
     if st.button("Watch", key=f"gallery.{folder}", width="stretch", disabled=not run.frame_steps):
         choose(race.link(run.name))

@@ -59,7 +59,7 @@ def given_runs(argv: Sequence[str] | None = None) -> list[Path]:
 
 def shipped_races() -> list[Race]:
     """The recordings that come with the package, in the order of their `order`."""
-    from tripletscope.samples import sample_data_dir
+    from tripletscope.datasets import sample_data_dir
 
     found = []
     for file in sorted((sample_data_dir() / "races").glob("*/race.json")):

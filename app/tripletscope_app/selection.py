@@ -104,7 +104,7 @@ def read_report(report: Any, digests: Sequence[str]) -> dict[str, Any] | None:
 
 def own_strategy(run: Run) -> dict[str, Any]:
     """The card of the strategy that the run trained with."""
-    name = str(run.config.get("training") or "own")
+    name = run.training or "own"
     for record in run.config.get("strategies", []):
         if record["name"] == name:
             return dict(record)

@@ -39,7 +39,7 @@ def candidates(run: Run, answer: dict[str, Any], step: int, positive: int | None
         gap = zone = None
         if member in pickers and positives:
             gap = np.float32(distance[member] - distance[positives[column]])
-            zone = ZONES[int(zone_codes_numpy(np.array([gap]), float(run.config["margin"]))[0])]
+            zone = ZONES[int(zone_codes_numpy(np.array([gap]), run.margin)[0])]
         table.append(
             {
                 "id": run.samples.id_of(row),

@@ -9,13 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import streamlit as st
 
 from tripletscope.store.reader import Run
 from tripletscope_app import loaders, state
 from tripletscope_app.answers import Helper
-from tripletscope_app.component.pack import opening_zoom, projection_of, state_text
 from tripletscope_app.loaders import Loaded, Race
 from tripletscope_app.selection import Selection, read_report, settle, view_data
 
@@ -140,15 +138,18 @@ def instrument_data(loaded: Loaded, chosen: Selection, told: Told) -> dict[str, 
 
 
 def run_notes(loaded: Loaded) -> None:
-    """One line for each run that did not end as planned."""
+    """One line for each run that did not end as planned, and for everything in it that is damaged."""
     for run in loaded.runs:
         if run.state != "finished":
-            st.text(f"{run.name}: {state_text(run)}. Everything recorded up to there is shown.")
+            why = f" ({run.status['message']})" if run.status.get("message") else ""
+            st.text(f"{run.name}: {run.state_text}{why}. Everything recorded up to there is shown.")
+        for note in run.notes:
+            st.text(f"{run.name}: {note}.")
 
 
 def downloads(run: Run, step: int) -> None:
     """The triplets of this step, and of the whole run, as CSV; written when the button is pressed."""
-    picked = step in run.steps and not run.closing(step)
+    picked = step < run.step_count
     left, right, _ = st.columns([1, 1, 2], vertical_alignment="center")
     left.download_button(
         f"Triplets of step {step} (CSV)",

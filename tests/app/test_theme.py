@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
 from tripletscope_app.theme import BACKGROUND, ZONES, mark
 
 APP = Path(__file__).parents[2] / "app"

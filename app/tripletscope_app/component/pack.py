@@ -26,24 +26,24 @@ VERSION = 1
 _DTYPES = {"f32": np.dtype("<f4"), "i32": np.dtype("<i4"), "u16": np.dtype("<u2"), "u8": np.dtype("u1")}
 _RULER_SAMPLE = 512  # samples whose pairwise distances decide the ruler: 131,000 of them, a stable 99.5th percentile
 
-#: Curve name -> how to get it from a line of the run's scalars.
-SERIES = {
-    "loss": "loss",
-    "spread": "spread",
-    "recall_at_1": "recall_at_1",
-    "violating_share": ("violating", "eligible"),
-    "hard_share": ("hard", "eligible"),
-    "semi_hard_share": ("semi_hard", "eligible"),
-    "easy_share": ("easy", "eligible"),
-    "mined": "mined",
-    "eligible": "eligible",
-    "active_share": "active_share",
-    "abstained": "abstained",
-    "mined_share": ("mined", "eligible"),
-    "r_precision": "r_precision",
-    "map_at_r": "map_at_r",
-    "frame_spread": "frame_spread",
-}
+#: The curves that the screen can draw, by their names in `Run.series`.
+SERIES = (
+    "loss",
+    "spread",
+    "recall_at_1",
+    "violating_share",
+    "hard_share",
+    "semi_hard_share",
+    "easy_share",
+    "mined",
+    "eligible",
+    "active_share",
+    "abstained",
+    "mined_share",
+    "r_precision",
+    "map_at_r",
+    "frame_spread",
+)
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def ruler_max(run: Run) -> float:
     The three last frames are the finished run, or as far as it got. Pairs come from at most 512 evenly spaced
     samples, so the number depends on the run alone.
     """
-    distance = run.config["distance"]
+    distance = run.distance
     if distance == "cosine":
         return 2.0
     if is_normalized(run):
@@ -96,13 +96,13 @@ def ruler_max(run: Run) -> float:
         squared = (norms[:, None] + norms[None, :] - 2 * some @ some.T).clip(min=0)
         reach = float(np.percentile(squared[np.triu_indices(len(some), 1)], 99.5))
         highest = max(highest, reach if distance == "squared-euclidean" else math.sqrt(reach))
-    return highest or float(run.config["margin"])
+    return highest or run.margin
 
 
 def race_scale(runs: Sequence[Run], projections: Sequence[Projection]) -> Scale:
     """One scale for all runs of a race."""
     centre, extent = fixed_view([p.box for p in projections if len(p.positions)])
-    margin = max((float(run.config["margin"]) for run in runs), default=1.0)
+    margin = max((run.margin for run in runs), default=1.0)
     return Scale(centre, extent, max([ruler_max(run) for run in runs] + [1.5 * margin]))
 
 
@@ -137,21 +137,19 @@ def pack_run(run: Run, projection: Projection | None = None, scale: Scale | None
     scale = race_scale([run], [projection]) if scale is None else scale
     rows = np.asarray(run.probe_rows)
     samples = run.samples
-    records = run.records
     sprite, thumb = sprite_sheet(samples.thumbs, rows)
-    curves = series(records)
     sections = {
         "pos": ("f32", projection.positions),
         "row": ("i32", rows),
         "label": ("u16", probe_labels(run)),
-        "series": ("f32", np.stack(list(curves.values()))),
+        "series": ("f32", run.series(SERIES)),
     }
     if sprite is not None:
         sections["sprite"] = ("u8", np.frombuffer(sprite, dtype=np.uint8))
     ids = None
     if not (isinstance(samples.ids, np.ndarray) and np.array_equal(samples.ids[rows], rows)):
         ids = [str(samples.ids[int(row)]) for row in rows]
-    strategy = str(run.config.get("training") or "own")
+    strategy = run.training or "own"
     described = {record["name"]: record for record in run.config.get("strategies", [])}
     header = {
         "version": VERSION,
@@ -160,24 +158,24 @@ def pack_run(run: Run, projection: Projection | None = None, scale: Scale | None
         "strategy_title": described.get(strategy, {}).get("title", "own miner" if strategy == "own" else strategy),
         "n": len(rows),
         "dims": 2,
-        "frames": [int(step) for step in run.frame_steps],
-        "steps": [int(record["step"]) for record in records],
+        "frames": run.frame_steps,
+        "steps": run.steps,
         "class_names": list(samples.class_names),
-        "margin": float(run.config["margin"]),
-        "distance": run.config["distance"],
-        "distance_title": run.config["distance"],
+        "margin": run.margin,
+        "distance": run.distance,
+        "distance_title": run.distance,
         "soft_margin": bool(option(run, "soft_margin", False)),
         "normalized": is_normalized(run),
         "exact": projection.exact,
         "badge": projection.badge,
-        "state_text": state_text(run),
+        "state_text": run.state_text,
         "ruler_max": scale.ruler_max,
         "extent": scale.extent,
         "centre": list(scale.centre),
         "ids": ids,
         "texts": None if samples.texts is None else [samples.texts[int(row)] for row in rows],
         "thumb": thumb,
-        "series_names": list(curves),
+        "series_names": list(SERIES),
     }
     return _join(header, sections)
 
@@ -189,38 +187,6 @@ def option(run: Run, name: str, default: Any) -> Any:
         if name in place:
             return place[name]
     return default
-
-
-def state_text(run: Run) -> str:
-    """How the recording ended, in words.
-
-    "finished, 400 steps", "stopped at step 123", "running, step 12".
-    """
-    last = int(run.steps[-1]) if len(run.steps) else None
-    if run.state == "finished":
-        return f"finished, {last} steps" if last is not None else "finished, nothing recorded"
-    if run.state == "running":
-        return f"running, step {last}" if last is not None else "running, nothing recorded yet"
-    where = f"stopped at step {last}" if last is not None else "stopped before the first step"
-    reason = run.status.get("message") if run.state == "failed" else None
-    return f"{where}: {reason}" if reason else where
-
-
-def series(records: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
-    """The curves over all recorded steps, float32; NaN where a step has no value."""
-
-    def column(name: str) -> np.ndarray:
-        values = [record.get(name) for record in records]
-        return np.array([math.nan if value is None else float(value) for value in values], dtype=np.float64)
-
-    curves = {}
-    for name, source in SERIES.items():
-        if isinstance(source, str):
-            curves[name] = column(source)
-        else:
-            part, whole = column(source[0]), column(source[1])
-            curves[name] = np.divide(part, whole, out=np.full(len(records), math.nan), where=whole > 0)
-    return {name: values.astype(np.float32) for name, values in curves.items()}
 
 
 def sprite_sheet(thumbs: np.ndarray | None, rows: np.ndarray) -> tuple[bytes | None, dict[str, Any] | None]:

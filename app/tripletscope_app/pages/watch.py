@@ -11,7 +11,8 @@ _WORDS = """
 - **anchor, positive, negative**: a sample, another of its class, one of another class. The loss pulls the positive
   nearer than the negative by the **margin**.
 - **gap** = d(anchor, negative) − d(anchor, positive). **hard**: gap ≤ 0, the negative is nearer than the positive.
-  **semi-hard**: 0 < gap < margin. **easy**: gap ≥ margin. The zones belong to one positive: click another, and they move.
+  **semi-hard**: 0 < gap < margin. **easy**: gap ≥ margin. The zones belong to one positive: click another, and
+  they move.
 - **strategy**: the rule that picks which triplets to learn from. A lane of the ruler shows whom it would pick here,
   whether or not it trained this run. It **abstains** when nothing fits its rule.
 - **candidates**: the samples a strategy chooses among, a batch drawn once for this anchor. A strategy cannot pick

@@ -7,7 +7,8 @@ the strategies themselves, on the very distances that they would see in training
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,7 +54,7 @@ def anchor_answer(run: Run, anchor: int) -> dict[str, Any]:
     labels = torch.from_numpy(probe_labels(run)[candidates])
     positives = np.flatnonzero((labels == labels[0]).numpy())[1:]
     negatives = np.flatnonzero((labels != labels[0]).numpy())
-    distance, seed = str(run.config["distance"]), int(run.config.get("seed", 0))
+    distance, seed = run.distance, int(run.config.get("seed", 0))
     steps = [int(step) for step in run.frame_steps]
 
     batches = []
@@ -84,17 +85,17 @@ def anchor_answer(run: Run, anchor: int) -> dict[str, Any]:
         "probabilities": {},
         "not_applicable": {},
     }
-    chooser = Chooser(positives.astype(np.int64), negatives.astype(np.int64), float(run.config["margin"]), seed, anchor)
+    chooser = Chooser(positives, negatives, run.margin, seed, anchor, recorded_parameters(run))
     for record in strategies.all():
         if record.granularity == "all" or not batches:
             continue
         try:
             for batch in batches:
                 record.check(batch)
+            chosen = [chooser.picks(record, batch, step) for batch, step in zip(batches, steps, strict=True)]
         except TripletscopeError as error:
             answer["not_applicable"][record.name] = str(error)
             continue
-        chosen = [chooser.picks(record, batch, step) for batch, step in zip(batches, steps, strict=True)]
         answer["picks"][record.name] = encode(np.stack([picked for picked, _ in chosen]), "<i2")
         if record.granularity == "anchor":
             answer["own_positive"][record.name] = encode(np.array([own for _, own in chosen]), "<i2")
@@ -104,6 +105,7 @@ def anchor_answer(run: Run, anchor: int) -> dict[str, Any]:
     return answer
 
 
+@dataclass(frozen=True)
 class Chooser:
     """Asks strategies for the picks of slot 0: the anchor of a probe batch.
 
@@ -113,22 +115,20 @@ class Chooser:
         margin: in the unit of the batch's distance.
         seed: the run's.
         anchor: probe index, part of the seed of a draw.
+        params: what the run set, by strategy.
     """
 
-    def __init__(
-        self,
-        positives: Int64[np.ndarray, " P"],
-        negatives: Int64[np.ndarray, " N"],
-        margin: float,
-        seed: int,
-        anchor: int,
-    ) -> None:
-        self.positives, self.negatives, self.margin, self.seed, self.anchor = positives, negatives, margin, seed, anchor
+    positives: Int64[np.ndarray, " P"]
+    negatives: Int64[np.ndarray, " N"]
+    margin: float
+    seed: int
+    anchor: int
+    params: Mapping[str, Mapping[str, float]]
 
     def picks(self, record: Strategy, batch: Batch, step: int) -> tuple[np.ndarray, int]:
         """(negative picked for each positive, the positive it chose itself), as places in those lists; -1 = none."""
         rng = generator(self.seed, "counterfactual", record.name, step, self.anchor) if record.stochastic else None
-        triplets = record.pick(batch, margin=self.margin, generator=rng)
+        triplets = record.pick(batch, margin=self.margin, generator=rng, **self.of(record))
         mine = (triplets.anchor == 0).numpy()
         picked, own = np.full(len(self.positives), -1, np.int16), -1
         place_p = {int(slot): i for i, slot in enumerate(self.positives)}
@@ -147,10 +147,22 @@ class Chooser:
         positive = torch.from_numpy(self.positives)
         if len(positive) == 0:
             return np.zeros((0, len(self.negatives)), np.uint8)
-        rows = record.probabilities(batch, torch.zeros_like(positive), positive, margin=self.margin)
+        rows = record.probabilities(batch, torch.zeros_like(positive), positive, margin=self.margin, **self.of(record))
         chance = rows.numpy()[:, self.negatives].astype(np.float64)
         largest = chance.max(axis=1, keepdims=True, initial=0.0)
-        return np.rint(np.divide(255 * chance, largest, out=np.zeros_like(chance), where=largest > 0)).astype(np.uint8)
+        scaled = np.divide(255 * chance, largest, out=np.zeros_like(chance), where=largest > 0)
+        return np.asarray(np.rint(scaled), dtype=np.uint8)
+
+    def of(self, record: Strategy) -> Mapping[str, float]:
+        """The parameters that the run gave this strategy."""
+        return self.params.get(record.name, {})
+
+
+def recorded_parameters(run: Run) -> dict[str, dict[str, float]]:
+    """What the run set of its training strategy's own parameters; {} for defaults."""
+    places = [run.config, *(value for value in run.config.values() if isinstance(value, dict))]
+    found: dict[str, float] = next((place["param"] for place in places if isinstance(place.get("param"), dict)), {})
+    return {run.training: dict(found)} if run.training and found else {}
 
 
 def opening(runs: Sequence[Run], *, run: str, step: int, anchor: int, positive: int | None = None) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def draw_candidates(
 
 def probe_labels(run: Run) -> Int64[np.ndarray, " N"]:
     """The class of each probe sample."""
-    return np.asarray(run.samples.labels)[np.asarray(run.probe_rows)].astype(np.int64)
+    return np.asarray(run.samples.labels[run.probe_rows], dtype=np.int64)
 
 
 def batch_shape(run: Run) -> tuple[int, int]:
