@@ -25,7 +25,8 @@ def triplet_margin_loss(
 
     Args:
         distances: smaller is closer, with their graph.
-        triplets: slots of the batch. None at all is a normal day: the loss is 0 and has zero gradients.
+        triplets: slots of the batch. None at all is a normal day: the loss is 0 and has zero gradients. Where they
+            have weights, a pick counts by its weight: the mean is the weighted one.
         margin: in the unit of the distances; the soft loss does not use it.
         soft: ln(1 + exp(-gap)) instead of max(0, margin - gap); it is ln 2 for a collapsed batch and never quite 0.
 
@@ -41,7 +42,11 @@ def triplet_margin_loss(
     if len(triplets) == 0:
         return distances.sum() * 0.0
     gap = gaps(distances[triplets.anchor, triplets.positive], distances[triplets.anchor, triplets.negative])
-    return _loss_of_gap(gap, margin, soft).mean()
+    loss = _loss_of_gap(gap, margin, soft)
+    if triplets.weight is None:
+        return loss.mean()
+    total = triplets.weight.sum()
+    return (loss * triplets.weight).sum() / torch.where(total > 0, total, 1)
 
 
 def batch_all_loss(
