@@ -1,0 +1,550 @@
+"""Two lines in anybody's training loop: every mined triplet, every step, on disk."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import pickle
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int32
+
+import tripletscope
+from tripletscope import metrics
+from tripletscope.batch import Batch
+from tripletscope.distances import DISTANCES
+from tripletscope.errors import DataError, SettingError
+from tripletscope.samples import Samples
+from tripletscope.schema import FRAME_SCALARS, SCALARS
+from tripletscope.seeding import generator
+from tripletscope.step_record import (
+    PickNumbers,
+    StepPicks,
+    as_embeddings,
+    as_triplets,
+    batch_columns,
+    exact_counts,
+    number,
+    plane_columns,
+)
+from tripletscope.store.layout import read_config
+from tripletscope.store.sample_table import as_ids, as_labels
+from tripletscope.store.writer import RunWriter
+from tripletscope.strategies import STRATEGIES, Strategy
+from tripletscope.triplets import count_zones
+from tripletscope.zones import ZoneCounts
+
+#: The probe set's embedding and the ids of its rows, in one order for the whole run.
+Probe = Callable[[], tuple[Any, Any]]
+
+COLLAPSED = 0.25  # spread below a quarter of a margin: from here on every triplet violates
+SPREAD_SAMPLES = 2000  # of a frame; a larger probe set is thinned out evenly for `frame_spread`
+
+ALL = "batch-all"  # recorded as counts: its picks grow with the cube of the batch
+OWN = "own"
+OWN_RECORD: dict[str, Any] = {
+    "name": OWN,
+    "title": "Own picks",
+    "summary": "What the training loop picked itself.",
+    "source": "",
+    "order": 0,
+    "zones": ["hard", "semi-hard", "easy"],
+    "granularity": "all",
+    "stochastic": False,
+    "params": [],
+    "needs": [],
+}
+
+
+def frame_schedule() -> Iterator[int]:
+    """Steps at which a frame is due: every step at first, then in steps that grow by 12 %.
+
+    An embedding changes most at the start, so that is where most frames are: 35 in 400 steps, 61 in 10,000.
+
+    Example:
+        >>> from itertools import takewhile
+        >>> list(takewhile(lambda step: step < 30, frame_schedule()))
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 15, 17, 20, 23, 26]
+    """
+    step = 0
+    while True:
+        yield step
+        step = max(step + 1, math.ceil(step * 1.12))
+
+
+class Recorder:
+    """Records a training loop into a run folder; a context manager.
+
+    It computes nothing that the training depends on and draws from generators of its own, so a recorded training is
+    bit-equal to one that is not. The run opens at any time, up to its last whole step, even after `kill -9`.
+
+    Args:
+        dir: folder of the run; it must not exist.
+        margin: above 0, in the unit of the distance. It decides zones and losses.
+        distance: "euclidean", "squared-euclidean" or "cosine".
+        strategies: names of strategies that are to pick from every batch as well, or name -> parameters. Whichever
+            of them is `training` is recorded from the triplets that are given; the others are shadows.
+        samples: all samples, with thumbnails or texts, when they are known; else they are collected from the ids.
+        training: name of the strategy that the given triplets come from; default "own", the loop's own miner. With
+            "batch-all" no triplets are given.
+        config: whatever else decided the run, as JSON; kept in config.json.
+        seed: of the shadows that draw: the generator of a strategy at a step is `generator(seed, "strategy", name, step)`.
+        resume: go on with the run in `dir` after its last whole step.
+        frame_steps: at which steps a frame is due, instead of `frame_schedule()`.
+        soft_margin: the loss is ln(1 + exp(-gap)), so every pick counts as active.
+        counts: count all eligible triplets at every step and keep their plane; False saves the time and leaves them out.
+
+    Raises:
+        RunError: the folder exists (or, to resume, holds no run), or somebody writes to it.
+        SettingError, UnknownNameError: a setting out of range, an unknown strategy or distance.
+
+    Example:
+        >>> import tempfile, numpy as np
+        >>> folder = tempfile.mkdtemp() + "/run"
+        >>> points, labels, rng = np.eye(4, 2), np.array([0, 0, 1, 1]), np.random.default_rng(0)
+        >>> with Recorder(folder, margin=0.5, strategies=["semi-hard"]) as recorder:
+        ...     for step in range(3):
+        ...         embeddings = points + 0.1 * rng.normal(size=points.shape)
+        ...         line = recorder.step(embeddings, labels, ids=[10, 11, 12, 13], triplets=([0, 1], [1, 0], [2, 2]))
+        >>> line["mined"], line["eligible"]
+        (2, 8)
+        >>> from tripletscope import Run
+        >>> Run.open(folder).picks(step=2, training=True)[["anchor", "positive", "negative"]].values.tolist()
+        [[10, 11, 12], [11, 10, 12]]
+    """
+
+    def __init__(
+        self,
+        dir: str | os.PathLike[str],
+        *,
+        margin: float,
+        distance: str = "euclidean",
+        strategies: Sequence[str] | Mapping[str, Mapping[str, float]] = (),
+        samples: Samples | None = None,
+        training: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        seed: int = 0,
+        resume: bool = False,
+        frame_steps: Sequence[int] | None = None,
+        soft_margin: bool = False,
+        counts: bool = True,
+    ) -> None:
+        if not (isinstance(margin, int | float) and math.isfinite(margin) and margin > 0):
+            raise SettingError(
+                f"The margin is {margin!r}: give a number above 0, in the unit of the {distance} distance."
+            )
+        self.margin, self.distance, self.seed = float(margin), DISTANCES.get(distance).name, int(seed)
+        self.training = training or OWN
+        self._params, self._shadows, described = _chosen(strategies, self.training, self.margin)
+        self._codes = {str(one["name"]): code for code, one in enumerate(described)}
+        self._soft, self._counts = bool(soft_margin or (config or {}).get("soft_margin")), counts
+        own: dict[str, Any] = {
+            "tripletscope": tripletscope.__version__,
+            "margin": self.margin,
+            "distance": self.distance,
+            "soft_margin": self._soft,
+            "seed": self.seed,
+            "training": self.training,
+            "strategies": described,
+        }
+        self._writer = (
+            _resumed(Path(dir), own) if resume else RunWriter.create(Path(dir), {**(config or {}), **own}, samples)
+        )
+        self._next = self._writer.committed + 1
+        self._scheduled = frame_schedule() if frame_steps is None else iter(sorted(frame_steps))
+        self._next_frame = next(self._scheduled, -1)
+        self._frame_rows = self._writer.read_frame_rows()
+        self._pending: Float32[np.ndarray, "n D"] | None = None
+        self._probe: Probe | None = None
+        self._event = False
+        self._collapsed = any((line.get("spread") or 1.0) < COLLAPSED for line in self._writer.lines)
+        self._starved = any(line.get("mined") == 0 for line in self._writer.lines)
+
+    # ---- where it stands
+
+    @property
+    def path(self) -> Path:
+        """The run folder."""
+        return self._writer.path
+
+    @property
+    def committed(self) -> int:
+        """The last step that is on disk; -1 before the first."""
+        return self._writer.committed
+
+    @property
+    def step_number(self) -> int:
+        """The step that the next call of `step` is about.
+
+        A resumed loop may set it back to the step of its own checkpoint and go on from there: the steps up to
+        `committed` are then passed over, for they are recorded.
+        """
+        return self._next
+
+    @step_number.setter
+    def step_number(self, step: int) -> None:
+        if not 0 <= step <= self.committed + 1:
+            raise SettingError(
+                f"The next step cannot be {step}: steps up to {self.committed} are recorded, so give 0 to {self.committed + 1}."
+            )
+        self._next = step
+
+    @property
+    def frame_due(self) -> bool:
+        """Whether `step_number` is a step at which the probe set should be embedded and given to `frame`."""
+        if self._next <= self.committed:
+            return False
+        while -1 < self._next_frame < self._next:
+            self._next_frame = next(self._scheduled, -1)
+        return self._event or self._next == self._next_frame
+
+    # ---- recording
+
+    def step(
+        self,
+        embeddings: Any,
+        labels: Any,
+        ids: Any = None,
+        triplets: Any = None,
+        loss: Any = None,
+        *,
+        rows: Any = None,
+        batch: Batch | None = None,
+        probe: Probe | None = None,
+        seconds: Mapping[str, float] | None = None,
+        **scalars: Any,
+    ) -> dict[str, Any]:
+        """The recorded line; the step is on disk. Call it after the forward pass, before the update.
+
+        Args:
+            embeddings: (B, D), torch or NumPy, float32 (others are recorded as float32).
+            labels: B whole numbers or texts.
+            ids: B whole numbers or texts that name the samples; one may occur twice in a batch.
+            triplets: what is trained on: `Triplets`, or three arrays of batch slots.
+            loss: of this batch; NaN is recorded as null.
+            rows: instead of ids: B places in the `samples` given to the Recorder.
+            batch: of these embeddings, if the loop has made one; saves computing the distances again.
+            probe: returns (embedding, ids) of the probe set, in eval mode; called when a frame is due, and at the end.
+            seconds: how long parts of the step took, for the record.
+            **scalars: numbers of your own, recorded under their names.
+
+        Raises:
+            DataError: something does not fit; the step is not recorded then.
+            RunError: the disk is full or the folder gone.
+        """
+        now = self._next
+        if now <= self.committed:
+            self._next += 1
+            return self._writer.lines[now] if now < len(self._writer.lines) else {"step": now}
+        for name in scalars:
+            if name in SCALARS:
+                raise SettingError(
+                    f"{name!r} is a name that tripletscope records itself: choose another for your number."
+                )
+        points = as_embeddings(embeddings, now)
+        slot_rows, codes = self._who(len(points), labels, ids, rows)
+        if batch is None:
+            batch = Batch.from_embeddings(points, torch.from_numpy(codes.astype(np.int64)), self.distance)
+        elif batch.size != len(points) or batch.distance != self.distance:
+            raise DataError(
+                f"The batch of step {now} holds {batch.size} samples in {batch.distance} distances, but the step has "
+                f"{len(points)} in {self.distance}: give the batch of these embeddings."
+            )
+        zones, histogram = exact_counts(batch, self.margin) if self._counts else (None, None)
+        picked, trained, shadows = self._pick(batch, triplets, zones, now)
+        spread = batch.mean_distance / self.margin
+        due = self.frame_due
+        if spread < COLLAPSED and not self._collapsed:
+            due = self._collapsed = self._event = True
+        if trained is not None and not trained.mined and not self._starved:
+            due = self._starved = self._event = True
+        self._probe = probe or self._probe
+        if due and probe is not None and self._pending is None:
+            self.frame(*probe())
+        line = self._line(loss, zones, trained, picked, spread, scalars, seconds, shadows)
+        self._writer.write_step(
+            now,
+            batches=batch_columns(now, slot_rows, codes),
+            picks=picked.columns(now, slot_rows),
+            plane=plane_columns(now, histogram),
+            scalars=line,
+            frame=self._pending,
+            batch_embeddings=points.cpu().numpy() if due or self._pending is not None else None,
+        )
+        # Without a probe the frame of an event comes one step late: the loop sees `frame_due` then.
+        self._event = self._event and self._pending is None
+        self._pending = None
+        self._next += 1
+        return line
+
+    def frame(self, embeddings: Any, ids: Any = None, labels: Any = None, *, rows: Any = None) -> None:
+        """Nothing; the probe set's embedding belongs to the step that is recorded next, or to the end of the run.
+
+        Args:
+            embeddings: (n, D) in eval mode; the same samples in the same order every time.
+            ids: of the n samples, or `rows`: their places in the `samples` given to the Recorder.
+            labels: of the n samples, needed for those that no batch has had yet.
+
+        Raises:
+            DataError: not finite, or other samples than at the first frame.
+        """
+        if self._next <= self.committed:
+            return
+        points = as_embeddings(embeddings, self._next)
+        table = self._writer.samples
+        if rows is None and labels is None:
+            found = table.known_rows(as_ids(ids), len(points))
+        else:
+            found, _ = self._who(len(points), labels, ids, rows)
+        if self._frame_rows is None:
+            self._writer.write_frame_rows(found)
+            self._frame_rows = found
+        elif not np.array_equal(found, self._frame_rows):
+            raise DataError(
+                f"The frame of step {self._next} shows other samples than the first one, or in another order: embed the same "
+                f"{len(self._frame_rows)} samples every time."
+            )
+        self._pending = points.cpu().numpy()
+
+    def _who(
+        self, count: int, labels: Any, ids: Any, rows: Any
+    ) -> tuple[Int32[np.ndarray, " B"], Int32[np.ndarray, " B"]]:
+        """(row, label code) of each slot."""
+        table = self._writer.samples
+        if (ids is None) == (rows is None):
+            raise DataError("Give the samples of the batch either as `ids=` or as `rows=` of the samples given before.")
+        if labels is None:
+            codes = table.labels_of(_rows_given(rows, table.count))
+        else:
+            codes = table.label_codes(as_labels(labels))
+        named = as_ids(ids if rows is None else rows)
+        if not count == len(codes) == len(named):
+            raise DataError(
+                f"Step {self._next} has {count} embeddings, {len(codes)} labels and {len(named)} ids: give one of each per "
+                "sample."
+            )
+        if rows is None:
+            return table.rows(named, codes), codes
+        found = _rows_given(rows, table.count)
+        table.check_labels(found, codes)
+        return found, codes
+
+    def _pick(
+        self, batch: Batch, given: Any, zones: ZoneCounts | None, now: int
+    ) -> tuple[StepPicks, PickNumbers | None, dict[str, dict[str, int | None]]]:
+        """(all picks, numbers of the training ones, entries of the shadows)."""
+        picks = StepPicks(batch, self.margin)
+        order: list[Strategy | None] = []
+        everything: dict[str, PickNumbers] = {}
+        if given is not None and self.training != ALL:
+            picks.add(self._codes[self.training], True, as_triplets(given, batch, now))
+            order.append(STRATEGIES.get(self.training) if self.training != OWN else None)
+        for name, shadow in self._shadows.items():
+            if name == self.training and (given is not None or name == ALL):
+                continue
+            if name == ALL:
+                everything[name] = _everything(batch, zones or count_zones(batch, self.margin))
+                continue
+            shadow.check(batch)
+            chance = generator(self.seed, "strategy", name, now) if shadow.stochastic else None
+            picks.add(
+                self._codes[name], False, shadow.pick(batch, margin=self.margin, generator=chance, **self._params[name])
+            )
+            order.append(shadow)
+        picks.finish()
+        numbers = [picks.numbers(place, strategy) for place, strategy in enumerate(order)]
+        trained = numbers[0] if given is not None and self.training != ALL else None
+        if self.training == ALL:
+            trained = _everything(batch, zones or count_zones(batch, self.margin))
+        shadows = {
+            one.name: number.as_shadow()
+            for one, number in zip(order, numbers, strict=True)
+            if one and number is not trained
+        }
+        shadows |= {name: one.as_shadow() for name, one in everything.items()}
+        return picks, trained, shadows
+
+    def _line(
+        self,
+        loss: Any,
+        zones: ZoneCounts | None,
+        trained: PickNumbers | None,
+        picks: StepPicks,
+        spread: float,
+        scalars: dict[str, Any],
+        seconds: Mapping[str, float] | None,
+        shadows: dict[str, dict[str, int | None]],
+    ) -> dict[str, Any]:
+        """The line of scalars.jsonl."""
+        framed = self._pending is not None
+        line: dict[str, Any] = {
+            "step": self._next,
+            "time": round(time.time(), 3),
+            "frame": framed,
+            "loss": number(loss),
+        }
+        if zones is not None:
+            line["eligible"], line["hard"], line["semi_hard"] = zones.eligible, zones.hard, zones.semi_hard
+            line["easy"], line["violating"] = zones.easy, zones.violating
+        if trained is not None:
+            active = trained.mined if self._soft else trained.zones.violating
+            line["mined"], line["active"] = trained.mined, active
+            line["active_share"] = active / trained.mined if trained.mined else None
+            line["abstained"] = trained.abstained
+            line["mined_hard"], line["mined_semi_hard"] = trained.zones.hard, trained.zones.semi_hard
+            line["mined_easy"] = trained.zones.easy
+        line["spread"], line["mean_distance"] = number(spread), number(spread * self.margin)
+        if trained is not None and self.training != ALL:
+            line["mean_d_ap"], line["mean_d_an"] = (number(mean) for mean in picks.means(0))
+        if framed:
+            line |= self._frame_numbers()
+        if seconds:
+            line["seconds"] = {name: round(value, 6) for name, value in seconds.items()}
+        if shadows:
+            line["shadows"] = shadows
+        for name, value in scalars.items():
+            line[name] = number(value)
+        return line
+
+    def _frame_numbers(self) -> dict[str, float | int | None]:
+        """How good the pending frame is at retrieval, and how far it is spread."""
+        assert self._pending is not None
+        assert self._frame_rows is not None
+        labels = self._writer.samples.labels_of(self._frame_rows)
+        found = metrics.retrieval(self._pending, labels, self.distance)
+        some = self._pending[:: -(-len(self._pending) // SPREAD_SAMPLES)]
+        codes = torch.zeros(len(some), dtype=torch.int64)
+        spread = Batch.from_embeddings(torch.from_numpy(some), codes, self.distance).mean_distance / self.margin
+        return {name: number(found.get(name, spread)) for name in FRAME_SCALARS}
+
+    # ---- checkpoints
+
+    def checkpoint(self, state: Mapping[str, Any], step: int | None = None) -> None:
+        """Nothing; `state` is kept for `load_checkpoint`: the first one, and the last two.
+
+        Args:
+            state: tensors, numbers, texts, and lists and dicts of them: weights, optimiser, the state of generators.
+            step: the step that is next when one goes on from here; by default `state["step"]`, else `step_number`.
+        """
+        content = io.BytesIO()
+        torch.save(dict(state), content)
+        self._writer.write_checkpoint(int(state.get("step", self._next)) if step is None else step, content.getvalue())
+
+    def load_checkpoint(self) -> dict[str, Any] | None:
+        """The newest checkpoint that can be read and is not ahead of the record; None without any.
+
+        `step_number` is then its step, so that a loop can go on from it at once.
+        """
+        for step in reversed(self._writer.checkpoints()):
+            if step <= self.committed + 1:
+                try:
+                    state = torch.load(
+                        io.BytesIO(self._writer.read_checkpoint(step)), map_location="cpu", weights_only=True
+                    )
+                except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError):
+                    continue  # torn by a power cut: the one before it will do
+                self._next = step
+                return dict(state)
+        return None
+
+    # ---- the end
+
+    def close(self, state: str = "finished", message: str | None = None) -> None:
+        """Nothing; the run is whole and packed. A second call does nothing.
+
+        A frame that was given since the last step, or the probe set once more, becomes the closing frame.
+
+        Args:
+            state: "finished", "stopped" or "failed".
+            message: one sentence for people, where something went wrong.
+        """
+        if not self._writer.open:
+            return
+        if state != "failed" and self.committed >= 0:
+            self._next = self.committed + 1
+            try:
+                if self._pending is None and self._probe is not None:
+                    self.frame(*self._probe())
+            except DataError as problem:
+                message = message or f"There is no closing frame. {problem}"
+            if self._pending is not None:
+                line: dict[str, Any] = {
+                    "step": self._next,
+                    "time": round(time.time(), 3),
+                    "closing": True,
+                    "frame": True,
+                }
+                line["loss"] = None
+                self._writer.write_closing(self._next, line | self._frame_numbers(), self._pending)
+                self._pending = None
+        self._writer.close(state, message)
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close("finished")
+            return
+        self._pending = self._probe = None  # the model may be half-way through an update: no closing frame
+        if issubclass(kind, KeyboardInterrupt | SystemExit | GeneratorExit):
+            self.close("stopped", "interrupted")
+        else:
+            self.close("failed", f"{kind.__name__}: {problem}")
+
+
+def _everything(batch: Batch, zones: ZoneCounts) -> PickNumbers:
+    """The numbers of batch-all, which picks whatever is eligible; no rows are needed."""
+    lonely = int((batch.positive_count * ~batch.has_negative).sum())
+    return PickNumbers(zones, lonely)
+
+
+def _rows_given(rows: Any, count: int) -> Int32[np.ndarray, " B"]:
+    found = as_ids(rows)
+    if isinstance(found, list) or (len(found) and not (found.min() >= 0 and found.max() < count)):
+        raise DataError(f"The rows name samples that are not there: give whole numbers from 0 to {count - 1}.")
+    return found.astype(np.int32)
+
+
+def _chosen(
+    chosen: Sequence[str] | Mapping[str, Mapping[str, float]], training: str, margin: float
+) -> tuple[dict[str, dict[str, float]], dict[str, Strategy], list[dict[str, Any]]]:
+    """(parameters by name, strategies that pick by name, records for config.json with the training one first)."""
+    if isinstance(chosen, str):
+        raise SettingError(f"The strategies are the text {chosen!r}: give a list of names.")
+    params = (
+        {name: dict(values) for name, values in chosen.items()}
+        if isinstance(chosen, Mapping)
+        else dict.fromkeys(chosen, {})
+    )
+    shadows = {name: STRATEGIES.get(name) for name in params}
+    described: list[dict[str, Any]] = [dict(OWN_RECORD)] if training == OWN else []
+    for name in dict.fromkeys([*([] if training == OWN else [training]), *params]):
+        described.append(
+            {**STRATEGIES.get(name).describe(), "values": STRATEGIES.get(name).settings(margin, params.get(name, {}))}
+        )
+    return params, shadows, described
+
+
+def _resumed(path: Path, wanted: dict[str, Any]) -> RunWriter:
+    """A writer that goes on with the run, if it was recorded with the same settings."""
+    recorded = read_config(path)
+    for name in ("margin", "distance", "soft_margin", "seed", "training", "strategies"):
+        now, was = wanted[name], recorded.get(name)
+        if name == "strategies":
+            now, was = ([(one.get("name"), one.get("values")) for one in records or []] for records in (now, was))
+        if now != was:
+            raise SettingError(
+                f"The run {str(path)!r} was recorded with {name} {was!r} and cannot go on with {now!r}: give the same, or "
+                "choose another folder."
+            )
+    return RunWriter.resume(path)

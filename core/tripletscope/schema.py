@@ -1,0 +1,89 @@
+"""The names and types of every column a run writes, and of the triplet CSV. Nothing else names columns.
+
+Arrow schemas of the run's files, in the order they are written; `docs/run-format.md` and `docs/csv-format.md` explain
+each column for readers without this package. Loads without torch.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+#: Written to every config.json. It grows when a reader of the old format would misread a new run.
+FORMAT_VERSION = 1
+
+#: picks/: one record batch per step, one row per triplet. A sample is named by its row in samples/.
+PICKS = pa.schema(
+    [
+        ("step", pa.int32()),
+        ("strategy", pa.int8()),  # place in config.json's "strategies"
+        ("training", pa.bool_()),
+        ("anchor", pa.int32()),
+        ("positive", pa.int32()),
+        ("negative", pa.int32()),
+        ("d_ap", pa.float32()),
+        ("d_an", pa.float32()),
+        ("weight", pa.float32()),  # null: the strategy gives no weights
+    ]
+)
+
+#: batches/: one record batch per step, one row per slot, in slot order.
+BATCHES = pa.schema([("step", pa.int32()), ("row", pa.int32()), ("label", pa.int32())])
+
+#: plane/: one record batch per step, one row per cell that is not empty; cell = 64 * (row of d_ap) + (column of d_an).
+PLANE = pa.schema([("step", pa.int32()), ("exponent", pa.int16()), ("cell", pa.uint16()), ("count", pa.int64())])
+PLANE_CELLS = 64
+
+#: The tables of a run that grow by one record batch per step: folder name and columns.
+STEP_TABLES = {"batches": BATCHES, "picks": PICKS, "plane": PLANE}
+
+
+def samples_schema(text_ids: bool) -> pa.Schema:
+    """Columns of samples/samples.arrows; ids are texts or int64, as the user's are."""
+    ids = pa.string() if text_ids else pa.int64()
+    return pa.schema([("id", ids), ("label", pa.int32()), ("class_name", pa.string()), ("text", pa.string())])
+
+
+#: Exact numbers over all eligible triplets of a step's batch, then those of the training picks, then the distances.
+COUNT_SCALARS = ("eligible", "hard", "semi_hard", "easy", "violating")
+PICK_SCALARS = ("mined", "active", "active_share", "abstained", "mined_hard", "mined_semi_hard", "mined_easy")
+DISTANCE_SCALARS = ("spread", "mean_distance", "mean_d_ap", "mean_d_an")
+FRAME_SCALARS = ("recall_at_1", "recall_at_5", "recall_at_10", "r_precision", "map_at_r", "frame_spread")
+
+#: Keys of a line of scalars.jsonl in the order they are written; what a user adds comes after them.
+SCALARS = (
+    "step",
+    "time",
+    "closing",
+    "frame",
+    "loss",
+    *COUNT_SCALARS,
+    *PICK_SCALARS,
+    *DISTANCE_SCALARS,
+    *FRAME_SCALARS,
+    "seconds",
+    "shadows",
+)
+#: What is said of each shadow strategy at each step, under "shadows".
+SHADOW_SCALARS = ("mined", "hard", "semi_hard", "easy", "abstained")
+
+#: Columns of the triplet CSV.
+TRIPLETS = (
+    "rank",
+    "step",
+    "anchor_id",
+    "positive_id",
+    "negative_id",
+    "anchor_label",
+    "positive_label",
+    "negative_label",
+    "d_ap",
+    "d_an",
+    "gap",
+    "loss",
+    "zone",
+    "strategy",
+    "distance",
+    "margin",
+    "flags",
+)
+TRIPLET_TEXTS = ("anchor_text", "positive_text", "negative_text")

@@ -1,0 +1,255 @@
+"""What one recorded step is made of: the picks of all strategies as columns, and the numbers of its line."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from jaxtyping import Float, Float32, Int, Int32, Int64
+from torch import Tensor
+
+from tripletscope.batch import Batch
+from tripletscope.errors import DataError
+from tripletscope.strategies.base import Strategy
+from tripletscope.triplets import PlaneHistogram, Triplets, count_zones, plane
+from tripletscope.zones import ZoneCounts, zone_codes_numpy
+
+Slots = Int64[np.ndarray, " T"]
+
+
+@dataclass(frozen=True)
+class PickNumbers:
+    """How many picks of a strategy lie in each zone, and how many units it left without one.
+
+    `abstained` is None for picks of a loop's own miner: nobody knows what it was asked for.
+    """
+
+    zones: ZoneCounts
+    abstained: int | None
+
+    @property
+    def mined(self) -> int:
+        """All its picks."""
+        return self.zones.eligible
+
+    def as_shadow(self) -> dict[str, int | None]:
+        """The entry under "shadows" in a line of scalars.jsonl."""
+        zones = self.zones
+        return {
+            "mined": self.mined,
+            "hard": zones.hard,
+            "semi_hard": zones.semi_hard,
+            "easy": zones.easy,
+            "abstained": self.abstained,
+        }
+
+
+@dataclass
+class StepPicks:
+    """The picks of all strategies at one step; their distances are looked up and sorted into zones all at once.
+
+    Args:
+        batch: that they were picked from.
+        margin: decides the zones.
+    """
+
+    batch: Batch
+    margin: float
+    _codes: list[int] = field(default_factory=list)
+    _training: list[bool] = field(default_factory=list)
+    _slots: list[tuple[Slots, Slots, Slots]] = field(default_factory=list)
+    _weights: list[Float32[np.ndarray, " T"] | None] = field(default_factory=list)
+
+    def add(self, code: int, training: bool, triplets: Triplets) -> None:
+        """Nothing; these picks are part of the step."""
+        self._codes.append(code)
+        self._training.append(training)
+        self._slots.append((_array(triplets.anchor), _array(triplets.positive), _array(triplets.negative)))
+        self._weights.append(None if triplets.weight is None else _array(triplets.weight).astype(np.float32))
+
+    def finish(self) -> None:
+        """Nothing; distances and zones of everything added are known."""
+        if not self._slots:
+            self._slots.append((np.empty(0, np.int64),) * 3)
+            self._codes.append(0)
+            self._training.append(False)
+            self._weights.append(None)
+        self.sizes = [len(anchor) for anchor, _, _ in self._slots]
+        if len(self._slots) == 1:
+            self.anchor, self.positive, self.negative = self._slots[0]
+        else:
+            anchors, positives, negatives = zip(*self._slots, strict=True)
+            self.anchor, self.positive = np.concatenate(anchors), np.concatenate(positives)
+            self.negative = np.concatenate(negatives)
+        distances = _array(self.batch.distances).ravel()
+        base = self.anchor * self.batch.size
+        self.d_ap, self.d_an = distances.take(base + self.positive), distances.take(base + self.negative)
+        self.zones = zone_codes_numpy(self.d_an - self.d_ap, self.margin)
+
+    def numbers(self, place: int, strategy: Strategy | None) -> PickNumbers:
+        """Counts of the picks that were added as number `place` (from 0)."""
+        begin = sum(self.sizes[:place])
+        stop = begin + self.sizes[place]
+        hard, semi_hard, easy = np.bincount(self.zones[begin:stop], minlength=3).tolist()
+        abstained = None
+        if strategy is not None:
+            units = self.anchor[begin:stop]
+            if strategy.granularity != "anchor":
+                units = units * self.batch.size + self.positive[begin:stop]
+            abstained = strategy.units(self.batch) - _distinct(units, self.batch.size**2)
+        return PickNumbers(ZoneCounts(hard, semi_hard, easy), abstained)
+
+    def means(self, place: int) -> tuple[float | None, float | None]:
+        """(mean d(a,p), mean d(a,n)) of those picks; None without any."""
+        begin = sum(self.sizes[:place])
+        stop = begin + self.sizes[place]
+        if begin == stop:
+            return None, None
+        count = stop - begin
+        return (
+            float(np.add.reduce(self.d_ap[begin:stop], dtype=np.float64)) / count,
+            float(np.add.reduce(self.d_an[begin:stop], dtype=np.float64)) / count,
+        )
+
+    def columns(self, step: int, rows: Int32[np.ndarray, " B"]) -> list[pa.Array]:
+        """The rows of picks/ for this step."""
+        count = len(self.anchor)
+        weights = [
+            pa.nulls(size, pa.float32()) if weight is None else pa.array(weight)
+            for size, weight in zip(self.sizes, self._weights, strict=True)
+        ]
+        return [
+            pa.array(np.full(count, step, np.int32)),
+            pa.array(np.repeat(np.array(self._codes, np.int8), self.sizes)),
+            pa.array(np.repeat(np.array(self._training), self.sizes)),
+            pa.array(rows.take(self.anchor)),
+            pa.array(rows.take(self.positive)),
+            pa.array(rows.take(self.negative)),
+            pa.array(self.d_ap.astype(np.float32, copy=False)),
+            pa.array(self.d_an.astype(np.float32, copy=False)),
+            weights[0] if len(weights) == 1 else pa.concat_arrays(weights),
+        ]
+
+
+def batch_columns(step: int, rows: Int32[np.ndarray, " B"], labels: Int32[np.ndarray, " B"]) -> list[pa.Array]:
+    """The rows of batches/ for this step."""
+    return [pa.array(np.full(len(rows), step, np.int32)), pa.array(rows), pa.array(labels)]
+
+
+def exact_counts(batch: Batch, margin: float) -> tuple[ZoneCounts, PlaneHistogram]:
+    """(zone counts, plane) over all eligible triplets of the batch."""
+    return count_zones(batch, margin), plane(batch)
+
+
+def plane_columns(step: int, histogram: PlaneHistogram | None) -> list[pa.Array]:
+    """The rows of plane/ for this step: the cells that are not empty."""
+    if histogram is None:
+        return [pa.nulls(0, kind) for kind in (pa.int32(), pa.int16(), pa.uint16(), pa.int64())]
+    counts = histogram.counts.ravel()
+    cells = np.flatnonzero(counts)
+    return [
+        pa.array(np.full(len(cells), step, np.int32)),
+        pa.array(np.full(len(cells), histogram.exponent, np.int16)),
+        pa.array(cells.astype(np.uint16)),
+        pa.array(counts[cells]),
+    ]
+
+
+def as_embeddings(values: Any, step: int) -> Float[Tensor, "N D"]:
+    """The embeddings as a float tensor outside the graph, where they are; anything but float32 and float64 as float32.
+
+    Raises:
+        DataError: they are not a table of finite numbers; names the first bad row.
+    """
+    tensor = values.detach() if isinstance(values, Tensor) else torch.from_numpy(np.array(values, np.float32))
+    if tensor.dtype != torch.float32:
+        tensor = tensor.to(torch.float32)
+    if tensor.ndim != 2 or not tensor.shape[1]:
+        raise DataError(
+            f"The embeddings of step {step} have shape {tuple(tensor.shape)}: give one row per sample, (B, D)."
+        )
+    # One sum tells the usual case; only where it is not finite, rows are looked at one by one.
+    if not math.isfinite(tensor.sum().item()):
+        bad = (~torch.isfinite(tensor)).any(dim=1).nonzero()[:, 0].tolist()
+        if bad:
+            raise DataError(
+                f"Row {bad[0]} of the embeddings of step {step} is not finite ({len(bad)} of {len(tensor)} rows are): the "
+                "training has diverged; lower the learning rate, or look for a bad input."
+            )
+    return tensor
+
+
+def as_triplets(given: Any, batch: Batch, step: int) -> Triplets:
+    """The triplets of a loop, checked: three arrays of batch slots, or `Triplets`.
+
+    Raises:
+        DataError: lengths differ, a slot is not in the batch, or labels say that it is no triplet.
+    """
+    if isinstance(given, Triplets):
+        return given
+    try:
+        columns = [_slots(one) for one in given]
+    except TypeError:
+        columns = []
+    if len(columns) != 3:
+        raise DataError(
+            f"The triplets of step {step} are no triple of arrays: give (anchors, positives, negatives), as batch slots."
+        )
+    anchor, positive, negative = columns
+    if not len(anchor) == len(positive) == len(negative):
+        raise DataError(
+            f"Step {step} has {len(anchor)} anchors, {len(positive)} positives and {len(negative)} negatives: give one of "
+            "each per triplet."
+        )
+    for name, column in zip(("anchor", "positive", "negative"), columns, strict=True):
+        if len(column) and not (column.min() >= 0 and column.max() < batch.size):
+            wrong = int(column[(column < 0) | (column >= batch.size)][0])
+            raise DataError(
+                f"A {name} of step {step} is {wrong}, but the batch has slots 0 to {batch.size - 1}: give places in the "
+                "batch, not ids."
+            )
+    labels = _array(batch.labels)
+    same, other = labels[anchor] == labels[positive], labels[anchor] != labels[negative]
+    if not (same & other & (anchor != positive)).all():
+        t = int(np.flatnonzero(~(same & other & (anchor != positive)))[0])
+        raise DataError(
+            f"Triplet {t} of step {step} is (anchor {anchor[t]}, positive {positive[t]}, negative {negative[t]}) with labels "
+            f"{labels[anchor[t]]}, {labels[positive[t]]}, {labels[negative[t]]}: a positive is another sample of the "
+            "anchor's class, a negative is of another class; check their order."
+        )
+    return Triplets(*(torch.from_numpy(column) for column in columns))
+
+
+def number(value: Any) -> float | int | None:
+    """A value as JSON can hold it: NaN and infinities become None."""
+    if value is None:
+        return None
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, bool | int):
+        return int(value)
+    return float(value) if math.isfinite(value) else None
+
+
+def _slots(values: Any) -> Slots:
+    array = _array(values) if isinstance(values, Tensor) else np.asarray(values)
+    if array.ndim != 1 or (array.dtype.kind not in "iu" and len(array)):
+        raise TypeError
+    return array.astype(np.int64)
+
+
+def _array(values: Tensor) -> np.ndarray:
+    return values.detach().cpu().numpy()
+
+
+def _distinct(values: Int[np.ndarray, " T"], below: int) -> int:
+    """How many different numbers there are; all lie in 0 ... below - 1."""
+    if below > 16 * len(values) + 65_536:
+        return len(np.unique(values))
+    seen = np.zeros(below, bool)  # ten times as fast as sorting, while the table is small
+    seen[values] = True
+    return int(np.count_nonzero(seen))

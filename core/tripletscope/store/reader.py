@@ -1,0 +1,402 @@
+"""The reading side of a run folder: `Run`. It never writes, needs no torch, and opens whatever a crash has left."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float32, Int32, Int64
+
+from tripletscope.errors import RunError, UnknownNameError
+from tripletscope.samples import Samples
+from tripletscope.schema import FRAME_SCALARS, PLANE_CELLS, STEP_TABLES
+from tripletscope.store import layout
+from tripletscope.store.sample_table import read_samples
+from tripletscope.store.scalars import Scalars, read_scalars
+from tripletscope.store.status import read_status, true_state
+from tripletscope.store.step_table import StepTable
+
+if TYPE_CHECKING:
+    import pandas
+
+#: Names that `Run.series` works out from the recorded numbers: each a share of the eligible triplets.
+SHARES = {f"{name}_share": name for name in ("hard", "semi_hard", "easy", "violating", "mined")}
+
+
+class Run:
+    """One recorded run, as it was when it was opened.
+
+    Attributes:
+        path: its folder.
+        name: the folder's name.
+        config: content of config.json: everything that decided the run.
+        status: content of status.json as it stands, {} when it is missing.
+
+    Example:
+        >>> run = Run.open("sample_data/runs/digits/semi-hard")  # doctest: +SKIP
+        >>> run.state_text, len(run.steps), len(run.frames)  # doctest: +SKIP
+        ('finished, 400 steps', 401, 42)
+        >>> run.scalars[["step", "recall_at_1"]].dropna().tail(1)  # doctest: +SKIP
+        >>> run.picks(step=30, training=True)  # doctest: +SKIP
+    """
+
+    def __init__(self, path: Path, config: dict[str, Any], status: dict[str, Any] | None, scalars: Scalars) -> None:
+        self.path, self.config, self.status = path, config, status or {}
+        self.name = path.resolve().name
+        self._scalars = scalars
+        self._tables: dict[str, StepTable] = {}
+        self._sample_notes: list[str] = []
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Run:
+        """The run in that folder, up to its last whole step, also while it is being written or after a crash.
+
+        Raises:
+            RunError: there is no run, or it is in a newer format.
+        """
+        place = Path(path)
+        config = layout.read_config(place)
+        return cls(place, config, read_status(place), read_scalars(place))
+
+    # ---- how far it came
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """The committed lines of scalars.jsonl as they are written there."""
+        return self._scalars.lines
+
+    @cached_property
+    def steps(self) -> list[int]:
+        """All committed steps, ascending; the last is the closing frame's where there is one."""
+        return [line["step"] for line in self.lines]
+
+    @property
+    def step_count(self) -> int:
+        """The number of optimiser steps recorded: `steps` without the closing frame."""
+        return len(self.lines) - bool(self.lines and self.lines[-1].get("closing"))
+
+    @property
+    def state(self) -> str:
+        """running, finished, stopped or failed. A run that nobody writes any more is stopped, whatever it says."""
+        times = [line["time"] for line in self.lines if isinstance(line.get("time"), int | float)]
+        slowest = max((later - earlier for earlier, later in zip(times, times[1:], strict=False)), default=0.0)
+        return true_state(self.status, slowest)
+
+    @property
+    def state_text(self) -> str:
+        """The state for people, such as "finished, 400 steps" or "stopped at step 123"."""
+        state, count = self.state, self.step_count
+        if state == "finished":
+            return f"finished, {count:,} step{'' if count == 1 else 's'}"
+        return f"{state} at step {count - 1}" if count else f"{state} before the first step"
+
+    @cached_property
+    def digest(self) -> str:
+        """32 hex digits that name the content: equal for copies of a run, new whenever a step is added."""
+        hashed = hashlib.blake2b(repr(sorted(self.config.items())).encode(), digest_size=16)
+        hashed.update(self._scalars.content)
+        return hashed.hexdigest()
+
+    @cached_property
+    def notes(self) -> list[str]:
+        """One line for each thing that is missing or damaged; empty for a whole run."""
+        notes = [*self._scalars.notes]
+        if not self.status:
+            notes.append(f"{layout.STATUS} is missing or damaged; the run is taken for stopped")
+        for name in STEP_TABLES:
+            notes += self._table(name).notes
+        _ = self.samples
+        return notes + self._sample_notes + self._frame_sizes[1]
+
+    # ---- settings that readers ask for most
+
+    @property
+    def margin(self) -> float:
+        """In the unit of `distance`."""
+        return float(self.config["margin"])
+
+    @property
+    def distance(self) -> str:
+        """Name of the distance that was mined in."""
+        return str(self.config["distance"])
+
+    @property
+    def strategies(self) -> list[str]:
+        """Names of the recorded strategies, the training one first; a pick's code is its place here."""
+        return [str(one["name"]) for one in self.config.get("strategies", [])]
+
+    @property
+    def training(self) -> str | None:
+        """Name of the strategy whose picks were trained on ("own": the loop's own miner); None when none were given."""
+        found = self.config.get("training")
+        return None if found is None else str(found)
+
+    @property
+    def race(self) -> dict[str, Any]:
+        """Digests of initial weights and batches: runs with equal ones are comparable step by step; {} if unknown."""
+        return dict(self.config.get("race") or {})
+
+    # ---- numbers per step
+
+    @cached_property
+    def scalars(self) -> pandas.DataFrame:
+        """One row per line of scalars.jsonl; nested numbers get dotted names such as `shadows.random.mined`."""
+        import pandas
+
+        flat = [dict(_flatten(line)) for line in self.lines]
+        names = dict.fromkeys(name for line in flat for name in line)
+        table = pandas.DataFrame({name: [line.get(name) for line in flat] for name in names})
+        for name in table.columns:
+            if name in ("closing", "frame"):
+                table[name] = table[name].fillna(False).astype(bool)
+            elif table[name].dtype == object:  # all null, or whole numbers with gaps
+                table[name] = pandas.to_numeric(table[name], errors="coerce")
+        return table
+
+    def series(self, names: Iterable[str]) -> Float32[np.ndarray, "K S"]:
+        """The named numbers at every step of `steps`, one row per name; NaN where a step has none.
+
+        Besides the recorded names (dotted where nested) there are shares of the eligible triplets:
+        hard_share, semi_hard_share, easy_share, violating_share, mined_share.
+        """
+        wanted = list(names)
+        table = np.full((len(wanted), len(self.lines)), np.nan, np.float32)
+        for k, name in enumerate(wanted):
+            if name in SHARES:
+                part, whole = self._numbers(SHARES[name]), self._numbers("eligible")
+                np.divide(part, whole, out=part, where=whole > 0)
+                table[k] = np.where(whole > 0, part, np.nan)
+            else:
+                table[k] = self._numbers(name)
+        return table
+
+    def _numbers(self, name: str) -> np.ndarray:
+        first, *rest = name.split(".")
+        values: list[Any] = [line.get(first) for line in self.lines]
+        if rest:
+            values = [_dig(value, rest) for value in values]
+        return np.array([np.nan if value is None else value for value in values], np.float64)
+
+    # ---- who
+
+    @cached_property
+    def samples(self) -> Samples:
+        """Who the samples are; a pick, a batch and a frame name a sample by its row here."""
+        return read_samples(self.path, self.config.get("class_names"), self._sample_notes)
+
+    def batch(self, step: int) -> tuple[Int32[np.ndarray, "B"], Int64[np.ndarray, "B"]]:
+        """(rows of `samples`, labels) of the step's batch, by slot; empty for a closing frame.
+
+        Raises:
+            RunError: the step is not in the run.
+        """
+        self._check(step)
+        rows = self._columns("batches", step, step)["row"]
+        return rows, self.samples.labels[rows]
+
+    def batch_embeddings(self, step: int) -> Float32[np.ndarray, "B D"] | None:
+        """The embedding of the step's batch, by slot, as it was mined; None where none is kept (not a frame step)."""
+        return _load(layout.batch_embeddings_path(self.path, step))
+
+    # ---- triplets
+
+    def pick_rows(
+        self,
+        step: int | Iterable[int] | None = None,
+        strategy: str | None = None,
+        training: bool | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Recorded picks as one array per column of `schema.PICKS`, in the order they were made.
+
+        anchor, positive and negative are rows of `samples`; strategy is the place in `strategies`.
+
+        Args:
+            step: of this step, or of these steps (a range is read fastest); None: of all.
+            strategy: of this strategy; "batch-all" writes no rows, so it is worked out again at frame steps (with torch).
+            training: True: only what was trained on; False: only shadow picks.
+
+        Raises:
+            UnknownNameError: the strategy was not recorded.
+            RunError: `step` is a single step that is not in the run.
+        """
+        if strategy is not None and strategy not in self.strategies:
+            raise UnknownNameError("recorded strategy", strategy, self.strategies)
+        first, last, wanted = 0, None, None
+        if isinstance(step, range) and step.step == 1:
+            first, last = step.start, step.stop - 1
+        elif isinstance(step, int | np.integer):
+            self._check(int(step))
+            first = last = int(step)
+        elif step is not None:
+            wanted = np.unique(np.fromiter(step, np.int64))
+            first, last = (int(wanted[0]), int(wanted[-1])) if len(wanted) else (0, -1)
+        if strategy == "batch-all":
+            at = [s for s in self.frame_steps if s >= first and (last is None or s <= last)]
+            return self._batch_all([s for s in at if wanted is None or s in wanted], training)
+        columns = self._columns("picks", first, last)
+        keep = np.ones(len(columns["step"]), bool)
+        if wanted is not None:
+            keep &= np.isin(columns["step"], wanted)
+        if strategy is not None:
+            keep &= columns["strategy"] == self.strategies.index(strategy)
+        if training is not None:
+            keep &= columns["training"] == training
+        return columns if keep.all() else {name: column[keep] for name, column in columns.items()}
+
+    def picks(
+        self,
+        step: int | Iterable[int] | None = None,
+        strategy: str | None = None,
+        training: bool | None = None,
+    ) -> pandas.DataFrame:
+        """Recorded picks with the user's ids: step, strategy (name), training, anchor, positive, negative, d_ap, d_an, weight.
+
+        Arguments and errors are those of `pick_rows`.
+        """
+        import pandas
+
+        columns = self.pick_rows(step, strategy, training)
+        ids = np.asarray(self.samples.ids)
+        names = np.array(self.strategies, dtype=object)
+        known = np.maximum.reduce([columns[slot] for slot in ("anchor", "positive", "negative")], initial=-1) < len(ids)
+        if not known.all():
+            columns = {name: column[known] for name, column in columns.items()}
+        shown: dict[str, Any] = dict(columns)
+        shown["strategy"] = names[columns["strategy"]] if len(names) else columns["strategy"]
+        for slot in ("anchor", "positive", "negative"):
+            shown[slot] = ids[columns[slot]]
+        return pandas.DataFrame(shown)
+
+    def _batch_all(self, steps: list[int], training: bool | None) -> dict[str, np.ndarray]:
+        from tripletscope.store.recompute import batch_all_rows
+
+        trained = self.training == "batch-all"
+        code = self.strategies.index("batch-all")
+        if training is not None and training != trained:
+            steps = []
+        return batch_all_rows(self, steps, code, trained)
+
+    def plane(self, step: int) -> tuple[float, Int64[np.ndarray, "64 64"]]:
+        """(cell width, counts) of the step's histogram over all eligible triplets: rows d_ap, columns d_an from 0.
+
+        Raises:
+            RunError: the step is not in the run.
+        """
+        self._check(step)
+        columns = self._columns("plane", step, step)
+        counts = np.zeros(PLANE_CELLS * PLANE_CELLS, np.int64)
+        counts[columns["cell"]] = columns["count"]
+        exponent = int(columns["exponent"][0]) if len(columns["exponent"]) else 0
+        return 2.0**exponent, counts.reshape(PLANE_CELLS, PLANE_CELLS)
+
+    # ---- frames
+
+    @property
+    def frame_steps(self) -> list[int]:
+        """Steps at which the probe set's embedding is kept, ascending; the last is the closing frame."""
+        return list(self._frame_sizes[0])
+
+    @cached_property
+    def frames(self) -> Mapping[int, Float32[np.ndarray, "n D"]]:
+        """Step -> embedding of the probe set in the order of `probe_rows`; each read from disk when it is asked for."""
+        return Frames(self.path, self.frame_steps)
+
+    @cached_property
+    def probe_rows(self) -> Int32[np.ndarray, "n"]:
+        """Row in `samples` of each probe sample; empty before the first frame."""
+        rows = _load(self.path / layout.FRAME_ROWS)
+        return np.empty(0, np.int32) if rows is None else np.asarray(rows)
+
+    @cached_property
+    def _frame_sizes(self) -> tuple[list[int], list[str]]:
+        """(steps of the frames that are whole, notes on the others)."""
+        wanted = [line["step"] for line in self.lines if line.get("frame")]
+        sizes: dict[str, int] = {}
+        if wanted and (self.path / "frames").is_dir():
+            with os.scandir(self.path / "frames") as entries:
+                sizes = {entry.name: entry.stat().st_size for entry in entries}
+        # A whole frame has a whole .npy header and as many bytes as it promises; all frames have one size, so one is read.
+        lengths = {step: sizes.get(layout.frame_path(self.path, step).name, 0) for step in wanted}
+        whole: dict[int, bool] = {}
+        for step, length in lengths.items():
+            if length not in whole:
+                whole[length] = _is_whole(layout.frame_path(self.path, step), len(self.probe_rows))
+        kept = [step for step, length in lengths.items() if whole[length]]
+        lost = [step for step in wanted if step not in set(kept)]
+        return kept, [f"frames: step {step} is missing or damaged" for step in lost]
+
+    # ---- inside
+
+    def _check(self, step: int) -> None:
+        if not 0 <= step < len(self.lines):
+            there = f"steps 0 to {len(self.lines) - 1}" if self.lines else "no steps"
+            raise RunError(f"The run {self.name!r} has no step {step}: it has {there}.")
+
+    def _table(self, name: str) -> StepTable:
+        if name not in self._tables:
+            self._tables[name] = StepTable(self.path, name, STEP_TABLES[name], self.step_count - 1)
+        return self._tables[name]
+
+    def _columns(self, name: str, first: int, last: int | None) -> dict[str, np.ndarray]:
+        try:
+            return self._table(name).columns(first, last)
+        except FileNotFoundError:  # the run was closed meanwhile, and its stream packed
+            del self._tables[name]
+            return self._table(name).columns(first, last)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}: {self.state_text})"
+
+
+class Frames(Mapping[int, "Float32[np.ndarray, 'n D']"]):
+    """Step -> embedding; `[step]` maps the file into memory, so only what is looked at is read."""
+
+    def __init__(self, path: Path, steps: list[int]) -> None:
+        self._path, self._steps = path, steps
+
+    def __getitem__(self, step: int) -> np.ndarray:
+        if step not in self._steps:
+            raise KeyError(step)
+        return np.asarray(np.load(layout.frame_path(self._path, step), mmap_mode="r", allow_pickle=False))
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._steps)
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+
+def _is_whole(path: Path, rows: int) -> bool:
+    try:
+        return rows > 0 and len(np.load(path, mmap_mode="r", allow_pickle=False)) == rows
+    except (OSError, ValueError, EOFError):
+        return False
+
+
+def _load(path: Path) -> np.ndarray | None:
+    try:
+        return np.asarray(np.load(path, allow_pickle=False))
+    except (OSError, ValueError, EOFError):
+        return None
+
+
+def _dig(value: Any, names: list[str]) -> Any:
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _flatten(line: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in line.items():
+        if isinstance(value, dict):
+            yield from _flatten(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+__all__ = ["FRAME_SCALARS", "Frames", "Run"]

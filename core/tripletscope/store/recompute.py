@@ -1,0 +1,55 @@
+"""Picks that are not stored because there are too many of them: batch-all, worked out again from a kept batch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tripletscope.schema import PICKS
+
+if TYPE_CHECKING:
+    from tripletscope.store.reader import Run
+
+
+def batch_all_rows(run: Run, steps: list[int], code: int, training: bool) -> dict[str, np.ndarray]:
+    """Every eligible triplet of the batches at these frame steps, as columns of `schema.PICKS`.
+
+    Imports torch. The batch's embedding is the recorded one, so the distances are those that were mined.
+
+    Args:
+        run: the run.
+        steps: frame steps; one whose batch was not kept (a closing frame) gives nothing.
+        code: of batch-all in the run.
+        training: whether the run trained on them.
+    """
+    import torch
+
+    from tripletscope import strategies
+    from tripletscope.batch import Batch
+
+    pieces: list[dict[str, np.ndarray]] = []
+    for step in steps:
+        embeddings = run.batch_embeddings(step)
+        if embeddings is None:
+            continue
+        rows, labels = run.batch(step)
+        batch = Batch.from_embeddings(torch.from_numpy(embeddings), torch.from_numpy(labels), run.distance)
+        for part in strategies.get("batch-all").stream(batch, margin=run.margin):
+            count = len(part)
+            pieces.append(
+                {
+                    "step": np.full(count, step, np.int32),
+                    "strategy": np.full(count, code, np.int8),
+                    "training": np.full(count, training),
+                    "anchor": rows[part.anchor.numpy()],
+                    "positive": rows[part.positive.numpy()],
+                    "negative": rows[part.negative.numpy()],
+                    "d_ap": batch.distances[part.anchor, part.positive].numpy(),
+                    "d_an": batch.distances[part.anchor, part.negative].numpy(),
+                    "weight": np.full(count, np.nan, np.float32),
+                }
+            )
+    if not pieces:
+        return {field.name: np.empty(0, field.type.to_pandas_dtype()) for field in PICKS}
+    return {field.name: np.concatenate([piece[field.name] for piece in pieces]) for field in PICKS}

@@ -1,0 +1,285 @@
+"""The writing side of a run folder. A step is whole or absent, and nothing that was recorded is ever overwritten.
+
+Order within a step: new samples, batch, picks, plane, frame, and last the line in scalars.jsonl, which commits it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Float32, Int32
+
+from tripletscope.errors import RunError
+from tripletscope.samples import Samples
+from tripletscope.schema import FORMAT_VERSION, STEP_TABLES
+from tripletscope.store import layout
+from tripletscope.store.sample_table import SampleTable
+from tripletscope.store.scalars import read_scalars
+from tripletscope.store.status import read_status, true_state, write_status
+from tripletscope.store.step_table import StepTable, StreamWriter, cut_table, pack
+
+_HEARTBEAT = 1.0  # seconds
+
+
+class RunWriter:
+    """Writes one run; made by `create` or `resume`.
+
+    Attributes:
+        path: the folder.
+        config: content of config.json.
+        samples: who the samples are; `rows` looks ids up.
+        committed: the last step whose line is in scalars.jsonl, -1 before the first.
+        lines: the committed lines of a resumed run (without a closing one); empty in a new run.
+    """
+
+    def __init__(
+        self, path: Path, config: dict[str, Any], samples: SampleTable, lines: list[dict[str, Any]], file: BinaryIO
+    ) -> None:
+        self.path, self.config, self.samples, self.lines = path, config, samples, lines
+        self.committed = int(lines[-1]["step"]) if lines else -1
+        self._file = file
+        self._tables = {
+            name: StreamWriter(layout.part_path(path, name), schema, self.committed + 1)
+            for name, schema in STEP_TABLES.items()
+        }
+        self.open = True
+        self.heartbeat()
+
+    @classmethod
+    def create(cls, path: Path, config: dict[str, Any], samples: Samples | None) -> RunWriter:
+        """A writer of a new run.
+
+        Raises:
+            RunError: the folder exists.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=False)
+        except FileExistsError:
+            raise RunError(
+                f"{str(path)!r} exists already and is left as it is: choose another folder, or go on with a run by resume."
+            ) from None
+        except OSError as problem:
+            raise RunError(f"The run folder {str(path)!r} cannot be made: {problem.strerror or problem}.") from None
+        table = SampleTable(path)
+        config = {"format": FORMAT_VERSION, **config}
+        if samples is not None:
+            config["class_names"] = list(samples.class_names)
+            table.start(samples)
+        for folder in (*STEP_TABLES, "frames"):
+            (path / folder).mkdir()
+        _write_config(path, config)
+        return cls(path, config, table, [], _open_alone(path))
+
+    @classmethod
+    def resume(cls, path: Path) -> RunWriter:
+        """A writer that goes on after the last whole step of an existing run.
+
+        What was written of later steps, a closing frame, and leftovers of an interrupted close are removed first.
+
+        Raises:
+            RunError: no run there, or somebody is writing it.
+        """
+        config = layout.read_config(path)
+        file = _open_alone(path)
+        try:
+            scalars = read_scalars(path)
+            lines = [line for line in scalars.lines if not line.get("closing")]
+            whole = min([len(lines) - 1, *(_whole_to(path, name, len(lines) - 1) for name in STEP_TABLES)])
+            _cut(path, whole, scalars.ends[whole] if whole >= 0 else 0)
+            table = SampleTable(path)
+            table.reopen()
+            return cls(path, config, table, lines[: whole + 1], file)
+        except BaseException:
+            file.close()
+            raise
+
+    def write_step(
+        self,
+        step: int,
+        *,
+        batches: list[pa.Array],
+        picks: list[pa.Array],
+        plane: list[pa.Array],
+        scalars: dict[str, Any],
+        frame: Float32[np.ndarray, "N D"] | None = None,
+        batch_embeddings: Float32[np.ndarray, "B D"] | None = None,
+    ) -> None:
+        """Nothing; the step is committed, or, if this raises, absent.
+
+        Args:
+            step: the one after `committed`.
+            batches, picks, plane: columns in the order of `schema.STEP_TABLES`.
+            scalars: the line, with "step".
+            frame: embedding of the probe set, on frame steps.
+            batch_embeddings: embedding of the batch, on frame steps.
+
+        Raises:
+            RunError: the disk is full or the folder is gone; what was recorded before stays whole.
+        """
+        sizes = {name: table.size for name, table in self._tables.items()}
+        try:
+            for name, columns in (("batches", batches), ("picks", picks), ("plane", plane)):
+                self._tables[name].append(columns)
+            if batch_embeddings is not None:
+                _save(layout.batch_embeddings_path(self.path, step), batch_embeddings)
+            if frame is not None:
+                _save(layout.frame_path(self.path, step), frame)
+            self._append_line(scalars)
+        except BaseException as problem:
+            for name, table in self._tables.items():
+                table.cut_to(sizes[name])
+            if isinstance(problem, OSError):
+                raise RunError(
+                    f"Step {step} cannot be written to {str(self.path)!r} ({problem.strerror or problem}); the steps before "
+                    "it are whole: make room and go on by resume."
+                ) from problem
+            raise
+        self.committed = step
+        if time.monotonic() - self._beat > _HEARTBEAT:
+            self.heartbeat()
+
+    def write_closing(self, step: int, scalars: dict[str, Any], frame: Float32[np.ndarray, "N D"]) -> None:
+        """Nothing; the embedding after the last update is recorded as a frame of its own."""
+        _save(layout.frame_path(self.path, step), frame)
+        self._append_line(scalars)
+
+    def write_frame_rows(self, rows: Int32[np.ndarray, "N"]) -> None:
+        """Nothing; frames/rows.npy says which samples the frames show."""
+        _save(self.path / layout.FRAME_ROWS, rows)
+
+    def read_frame_rows(self) -> Int32[np.ndarray, "N"] | None:
+        """The rows of the frames so far; None before the first frame."""
+        path = self.path / layout.FRAME_ROWS
+        return np.load(path) if path.exists() else None
+
+    def _append_line(self, scalars: dict[str, Any]) -> None:
+        line = json.dumps(scalars, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        size = self._file.tell()
+        try:
+            self._file.write(line)
+            self._file.flush()
+        except BaseException:
+            self._file.truncate(size)
+            raise
+
+    def heartbeat(self) -> None:
+        """Nothing; status.json says that the run is alive."""
+        self._beat = time.monotonic()
+        write_status(self.path, "running", self.committed, None)
+
+    def write_checkpoint(self, step: int, content: bytes) -> None:
+        """Nothing; the checkpoint after `step` updates is kept, with the first one and the one before it."""
+        path = layout.checkpoint_path(self.path, step)
+        path.parent.mkdir(exist_ok=True)
+        layout.replace(path, content, sync=True)
+        for old in self.checkpoints()[1:-2]:
+            layout.checkpoint_path(self.path, old).unlink(missing_ok=True)
+
+    def checkpoints(self) -> list[int]:
+        """Steps of the checkpoints on disk, ascending."""
+        found = (layout.step_of(path) for path in (self.path / "checkpoints").glob("step-*.pt"))
+        return sorted(step for step in found if step is not None)
+
+    def read_checkpoint(self, step: int) -> bytes:
+        """The content of the checkpoint after `step` updates."""
+        return layout.checkpoint_path(self.path, step).read_bytes()
+
+    def close(self, state: str, message: str | None = None) -> None:
+        """Nothing; everything is on the disk, the streams are packed into Parquet, status.json tells the end.
+
+        Args:
+            state: "finished", "stopped" or "failed".
+            message: one sentence for people, on failure.
+        """
+        if not self.open:
+            return
+        self.open = False
+        try:
+            self.samples.close()
+            for table in self._tables.values():
+                table.close()
+            os.fsync(self._file.fileno())
+            write_status(self.path, state, self.committed, message, sync=True)
+            for name, schema in STEP_TABLES.items():
+                pack(self.path, name, schema, self.committed)
+        finally:
+            self._file.close()
+
+    def __enter__(self) -> RunWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self.close("finished" if kind is None else "failed", None if problem is None else str(problem))
+
+
+def _write_config(path: Path, config: dict[str, Any]) -> None:
+    layout.replace(path / layout.CONFIG, (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode(), sync=True)
+
+
+def _save(path: Path, array: np.ndarray) -> None:
+    content = io.BytesIO()
+    np.save(content, array, allow_pickle=False)
+    layout.replace(path, content.getvalue())
+
+
+def _busy(path: Path) -> RunError:
+    return RunError(
+        f"{str(path)!r} is being written by another recorder: wait until it ends, or choose another folder."
+    )
+
+
+def _open_alone(path: Path) -> BinaryIO:
+    """scalars.jsonl, opened to append, with a lock that the system lifts when this process ends in any way."""
+    file = open(path / layout.SCALARS, "ab")  # noqa: SIM115 - open as long as the recorder
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except ImportError:  # Windows: the heartbeat has to do
+        if true_state(read_status(path)) == "running":
+            file.close()
+            raise _busy(path) from None
+    except OSError:
+        file.close()
+        raise _busy(path) from None
+    return file
+
+
+def _whole_to(path: Path, name: str, last_step: int) -> int:
+    """The last step up to which this table has all steps."""
+    (path / name).mkdir(exist_ok=True)
+    table = StepTable(path, name, STEP_TABLES[name], last_step)
+    if table.packed_damaged and table.whole_to < 0:
+        raise RunError(
+            f"{layout.packed_path(path, name)} is damaged, so this run cannot go on: restore the file from a copy, or "
+            "record a new run."
+        )
+    return table.whole_to
+
+
+def _cut(path: Path, whole: int, scalars_end: int) -> None:
+    """Nothing; the run's files hold the steps up to `whole` and nothing else. Interrupted, it can be done again."""
+    os.truncate(path / layout.SCALARS, scalars_end)  # first: from now on nothing else is committed
+    for leftover in path.rglob("*.tmp"):
+        leftover.unlink()
+    for name, schema in STEP_TABLES.items():
+        cut_table(path, name, schema, whole)
+    for pattern, kept_to in (
+        ("frames/step-*", whole),
+        ("batches/embeddings-*", whole),
+        ("checkpoints/step-*", whole + 1),
+    ):
+        for file in path.glob(pattern):
+            step = layout.step_of(file)
+            if step is not None and step > kept_to:
+                file.unlink()
