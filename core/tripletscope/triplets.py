@@ -182,7 +182,7 @@ def plane(batch: Batch) -> PlaneHistogram:
     everyone = anchors.shape[0] == batch.size
     longest = float((batch.distances if everyone else batch.distances[anchors]).max())
     # frexp: longest = m * 2**e with m < 1, so 64 cells of 2**(e - 6) hold it.
-    exponent = max(MIN_EXPONENT, math.frexp(longest)[1] - 6)
+    exponent = max(MIN_EXPONENT, math.frexp(longest)[1] - 6) if longest else MIN_EXPONENT
     counts = torch.zeros(PLANE_CELLS, PLANE_CELLS, dtype=torch.float64, device=batch.device)
     for block in torch.split(anchors, max(1, 4 * BLOCK // batch.size)):
         rows = batch.distances[block]

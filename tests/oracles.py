@@ -1,0 +1,209 @@
+"""Every definition once more, in plain loops over float32 numbers: slow, obvious, and the judge of the fast versions.
+
+`ORACLES` has one entry per strategy, `(batch, margin, **params) -> set of triplets`. For a strategy that draws, the
+set holds every triplet with a chance above 0, and `CHANCES` says how large each is. A strategy without an entry fails
+`test_every_strategy_has_an_oracle`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from tripletscope.batch import Batch
+
+Triplet = tuple[int, int, int]
+INFINITY = float("inf")
+
+
+class Slots:
+    """A batch as rows of NumPy scalars, so that `d[a][n] - d[a][p]` rounds as the batch's dtype does."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.d = batch.distances.cpu().numpy()
+        self.y = batch.labels.tolist()
+        self.size = len(self.y)
+        self.dim = batch.dim
+        self.distance = batch.distance
+        self.number = self.d.dtype.type
+
+    def positives(self, a: int) -> list[int]:
+        return [p for p in range(self.size) if p != a and self.y[p] == self.y[a]]
+
+    def negatives(self, a: int) -> list[int]:
+        return [n for n in range(self.size) if self.y[n] != self.y[a]]
+
+    def pairs(self) -> Iterator[tuple[int, int]]:
+        for a in range(self.size):
+            for p in self.positives(a):
+                yield a, p
+
+    def gap(self, a: int, p: int, n: int) -> np.floating:
+        return self.d[a, n] - self.d[a, p]
+
+    def zone(self, a: int, p: int, n: int, margin: float) -> str:
+        gap = self.gap(a, p, n)
+        if gap <= 0:
+            return "hard"
+        return "semi-hard" if gap < self.number(margin) else "easy"
+
+    def nearest(self, a: int, among: list[int]) -> int:
+        """The lowest slot among the nearest."""
+        best = among[0]
+        for slot in among:
+            if self.d[a, slot] < self.d[a, best]:
+                best = slot
+        return best
+
+    def farthest(self, a: int, among: list[int]) -> int:
+        """The lowest slot among the farthest."""
+        best = among[0]
+        for slot in among:
+            if self.d[a, slot] > self.d[a, best]:
+                best = slot
+        return best
+
+
+def batch_all(batch: Batch, margin: float) -> set[Triplet]:
+    slots = Slots(batch)
+    return {(a, p, n) for a, p in slots.pairs() for n in slots.negatives(a)}
+
+
+def hardest(batch: Batch, margin: float) -> set[Triplet]:
+    slots = Slots(batch)
+    return {(a, p, slots.nearest(a, slots.negatives(a))) for a, p in slots.pairs() if slots.negatives(a)}
+
+
+def batch_hard(batch: Batch, margin: float) -> set[Triplet]:
+    slots = Slots(batch)
+    return {
+        (a, slots.farthest(a, slots.positives(a)), slots.nearest(a, slots.negatives(a)))
+        for a in range(slots.size)
+        if slots.positives(a) and slots.negatives(a)
+    }
+
+
+def easy_positive(batch: Batch, margin: float) -> set[Triplet]:
+    slots = Slots(batch)
+    return {
+        (a, slots.nearest(a, slots.positives(a)), slots.nearest(a, slots.negatives(a)))
+        for a in range(slots.size)
+        if slots.positives(a) and slots.negatives(a)
+    }
+
+
+def semi_hard(batch: Batch, margin: float) -> set[Triplet]:
+    slots, picks = Slots(batch), set()
+    for a, p in slots.pairs():
+        inside = [n for n in slots.negatives(a) if slots.zone(a, p, n, margin) == "semi-hard"]
+        if inside:
+            picks.add((a, p, slots.nearest(a, inside)))
+    return picks
+
+
+def random_chances(batch: Batch, margin: float) -> dict[Triplet, float]:
+    slots = Slots(batch)
+    return {(a, p, n): 1 / len(slots.negatives(a)) for a, p in slots.pairs() for n in slots.negatives(a)}
+
+
+def semi_hard_random_chances(batch: Batch, margin: float) -> dict[Triplet, float]:
+    slots, chances = Slots(batch), {}
+    for a, p in slots.pairs():
+        inside = [n for n in slots.negatives(a) if slots.zone(a, p, n, margin) == "semi-hard"]
+        chances |= {(a, p, n): 1 / len(inside) for n in inside}
+    return chances
+
+
+def log_density(d: float, dim: int) -> float:
+    """log q(d), up to a constant: Wu et al. 2017, §4."""
+    inner = 1 - d * d / 4
+    if d <= 0 or inner <= 0:
+        # q is 0 there, but for dimensions in which its exponent is 0 or below.
+        exponent = dim - 2 if d <= 0 else (dim - 3) / 2
+        return -INFINITY if exponent > 0 else (0.0 if exponent == 0 else INFINITY)
+    return (dim - 2) * math.log(d) + (dim - 3) / 2 * math.log(inner)
+
+
+def distance_weighted_chances(
+    batch: Batch, margin: float, cutoff: float = 0.5, nonzero_loss_cutoff: float = 1.4
+) -> dict[Triplet, float]:
+    slots, chances = Slots(batch), {}
+    for a, p in slots.pairs():
+        logs = {}
+        for n in slots.negatives(a):
+            given = float(slots.d[a, n])
+            d = {
+                "euclidean": given,
+                "squared-euclidean": math.sqrt(given),
+                "cosine": math.sqrt(2 * given),
+            }[slots.distance]
+            if d < nonzero_loss_cutoff:
+                logs[n] = min(-log_density(cutoff, slots.dim), -log_density(d, slots.dim))
+        if logs:
+            top = max(logs.values())
+            total = sum(math.exp(log - top) for log in logs.values())
+            chances |= {(a, p, n): math.exp(log - top) / total for n, log in logs.items()}
+    return chances
+
+
+CHANCES: dict[str, Callable[..., dict[Triplet, float]]] = {
+    "random": random_chances,
+    "semi-hard-random": semi_hard_random_chances,
+    "distance-weighted": distance_weighted_chances,
+}
+ORACLES: dict[str, Callable[..., set[Triplet]]] = {
+    "batch-all": batch_all,
+    "hardest": hardest,
+    "batch-hard": batch_hard,
+    "semi-hard": semi_hard,
+    "easy-positive": easy_positive,
+    **{name: (lambda *args, _of=of, **settings: set(_of(*args, **settings))) for name, of in CHANCES.items()},
+}
+
+
+def count_zones(batch: Batch, margin: float) -> dict[str, int]:
+    slots = Slots(batch)
+    counts = {"hard": 0, "semi-hard": 0, "easy": 0}
+    for a, p in slots.pairs():
+        for n in slots.negatives(a):
+            counts[slots.zone(a, p, n, margin)] += 1
+    return counts
+
+
+def plane(batch: Batch, exponent: int) -> np.ndarray:
+    slots, counts = Slots(batch), np.zeros((64, 64), np.int64)
+    for a, p in slots.pairs():
+        for n in slots.negatives(a):
+            row, column = (math.floor(math.ldexp(float(slots.d[a, slot]), -exponent)) for slot in (p, n))
+            counts[row, column] += 1
+    return counts
+
+
+def plane_exponent(batch: Batch) -> int | None:
+    """The smallest power of two of which 64 hold every distance of an eligible triplet; None without any."""
+    slots = Slots(batch)
+    seen = [float(slots.d[a, slot]) for a, p in slots.pairs() for n in slots.negatives(a) for slot in (p, n)]
+    if not seen:
+        return None
+    exponent = 100
+    while max(seen) < 64 * math.ldexp(1.0, exponent - 1) and exponent > -52:
+        exponent -= 1
+    return exponent
+
+
+def pairwise(points: np.ndarray, distance: str) -> np.ndarray:
+    """In double precision, one pair at a time."""
+    points = points.astype(np.float64)
+    if distance == "cosine":
+        points = points / np.linalg.norm(points, axis=1, keepdims=True)
+    size = len(points)
+    result = np.zeros((size, size))
+    for i in range(size):
+        for j in range(size):
+            squared = float(((points[i] - points[j]) ** 2).sum())
+            result[i, j] = {"euclidean": math.sqrt(squared), "squared-euclidean": squared, "cosine": squared / 2}[
+                distance
+            ]
+    return result
