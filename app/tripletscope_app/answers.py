@@ -8,6 +8,7 @@ closes, and the helper ends.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -15,10 +16,20 @@ import sys
 import threading
 from collections import OrderedDict
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 
 #: Answers kept, about 25 kB each.
 KEPT = 300
+
+
+@dataclass(frozen=True)
+class Question:
+    """One that is under way: (digest, anchor), who waits, and which process was asked."""
+
+    name: tuple[str, int]
+    future: Future[dict[str, Any]]
+    process: subprocess.Popen[str]
 
 
 class Helper:
@@ -34,7 +45,8 @@ class Helper:
         self._command = command or [sys.executable, "-m", "tripletscope_app.answers"]
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
-        self._waiting: dict[int, tuple[tuple[str, int], Future[dict[str, Any]]]] = {}
+        self._reader: threading.Thread | None = None
+        self._waiting: dict[int, Question] = {}
         self._known: OrderedDict[tuple[str, int], Future[dict[str, Any]]] = OrderedDict()
         self._asked = 0
 
@@ -71,24 +83,25 @@ class Helper:
             self._asked += 1
             future: Future[dict[str, Any]] = Future()
             self._known[name] = future
-            self._waiting[self._asked] = (name, future)
+            self._waiting[self._asked] = Question(name, future, process)
             while len(self._known) > KEPT:
                 self._known.popitem(last=False)
-            try:
-                assert process.stdin is not None
+            assert process.stdin is not None
+            # OSError: it died this instant; the reader tells whoever waits, and the next question restarts it.
+            with contextlib.suppress(OSError, ValueError):
                 process.stdin.write(json.dumps({"id": self._asked, "run": path, "anchor": anchor}) + "\n")
                 process.stdin.flush()
-            except OSError:  # it died this instant; the reader fails what waits, the next question restarts it
-                pass
         return future
 
     def stop(self) -> None:
         """Ends the process."""
         with self._lock:
             process, self._process = self._process, None
+            reader, self._reader = self._reader, None
         if process is not None:
             process.kill()
-            process.wait()
+        if reader is not None:
+            reader.join()
 
     def _start(self) -> subprocess.Popen[str]:
         """The living process; the lock is held."""
@@ -103,11 +116,13 @@ class Helper:
                 encoding="utf-8",
                 env={**os.environ, **threads},
             )
-            threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
+            self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
+            self._reader.start()
         return self._process
 
     def _read(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
+        assert process.stdin is not None
         for line in process.stdout:
             try:
                 reply = json.loads(line)
@@ -115,21 +130,25 @@ class Helper:
             except (ValueError, KeyError, TypeError, AttributeError):
                 continue  # something printed by a library
             with self._lock:
-                name, future = self._waiting.pop(number, (None, None))
-                if name is not None and "error" in reply:
-                    self._known.pop(name, None)  # asked again, it may go better
-            if future is not None:
-                future.set_result(reply)
+                question = self._waiting.pop(number, None)
+                if question is not None and "error" in reply:
+                    self._known.pop(question.name, None)  # asked again, it may go better
+            if question is not None:
+                question.future.set_result(reply)
         process.wait()
-        # It is gone. Whoever waits is told, and nothing is remembered: the next question starts a new process.
+        process.stdout.close()
+        with contextlib.suppress(OSError):  # what it did not read any more
+            process.stdin.close()
+        # It is gone. Whoever waits for it is told, and nothing is remembered: the next question starts a new process.
         with self._lock:
-            if self._process is not None and self._process is not process:
-                return
-            lost, self._waiting = self._waiting, {}
-            for name, _ in lost.values():
-                self._known.pop(name, None)
-        for _, future in lost.values():
-            future.set_result({"error": "the helper that asks the strategies has stopped; click again to restart it"})
+            lost = [number for number, question in self._waiting.items() if question.process is process]
+            questions = [self._waiting.pop(number) for number in lost]
+            for question in questions:
+                self._known.pop(question.name, None)
+        for question in questions:
+            question.future.set_result(
+                {"error": "the helper that asks the strategies stopped; click again to restart it"}
+            )
 
 
 def answer_line(line: str) -> dict[str, Any]:

@@ -12,6 +12,9 @@ import numpy as np
 from tripletscope.store.reader import Run
 from tripletscope_app.theme import mark
 
+#: Name under which a loop's own miner is recorded. Nobody can ask it again, so it has no lane.
+OWN = "own"
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -104,11 +107,11 @@ def read_report(report: Any, digests: Sequence[str]) -> dict[str, Any] | None:
 
 def own_strategy(run: Run) -> dict[str, Any]:
     """The card of the strategy that the run trained with."""
-    name = run.training or "own"
+    name = run.training or OWN
     for record in run.config.get("strategies", []):
         if record["name"] == name:
-            return dict(record)
-    return {"name": name, "title": "own miner" if name == "own" else name, "order": None}
+            return {**record, "order": None if name == OWN else record["order"]}
+    return {"name": name, "title": "Own picks" if name == OWN else name, "order": None}
 
 
 def button(run: Run, digest: str, alone: bool) -> dict[str, Any]:
@@ -128,7 +131,7 @@ def buttons(runs: Sequence[Run], digests: Sequence[str]) -> list[dict[str, Any]]
 def lanes(cards: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The ruler's lanes: one for each strategy that is known, in display order."""
     kept = ("name", "title", "summary", "order", "stochastic", "granularity")
-    ordered = sorted(cards, key=lambda card: (card["order"], card["name"]))
+    ordered = sorted((card for card in cards if card["name"] != OWN), key=lambda card: (card["order"], card["name"]))
     return [{**{name: card[name] for name in kept if name in card}, "mark": mark(card["order"])} for card in ordered]
 
 

@@ -1,0 +1,126 @@
+"""The answer for an anchor equals what the strategies say on that very batch, and the batch keeps still."""
+
+import numpy as np
+import pytest
+import torch
+from tests.app import tiny
+
+from tripletscope import Run, strategies
+from tripletscope.analysis.counterfactual import anchor_answer, decode, opening
+from tripletscope.analysis.probe import draw_candidates, probe_batch, probe_labels
+from tripletscope.batch import Batch
+from tripletscope.distances import pairwise
+from tripletscope.seeding import generator
+
+
+@pytest.fixture(scope="module")
+def flat(tmp_path_factory):
+    return Run.open(tiny.record(tmp_path_factory.mktemp("flat") / "semi-hard"))
+
+
+@pytest.fixture(scope="module")
+def sphere(tmp_path_factory):
+    return Run.open(tiny.record(tmp_path_factory.mktemp("sphere") / "run", "distance-weighted", dim=5, unit=True))
+
+
+def by_hand(run, answer, step):
+    """The strategies' own triplets on the candidates at that step, as {strategy: {(positive, negative)}}."""
+    labels = torch.from_numpy(probe_labels(run)[answer["candidates"]])
+    points = torch.from_numpy(np.array(run.frames[step][answer["candidates"]]))
+    batch = Batch(pairwise(points, run.distance), labels, distance=run.distance, embeddings=points)
+    chosen = {}
+    for name in answer["picks"]:
+        record = strategies.get(name)
+        rng = generator(0, "counterfactual", name, step, answer["anchor"])
+        triplets = record(
+            batch.distances, labels, margin=run.margin, generator=rng, distance=run.distance, embeddings=points
+        )
+        chosen[name] = {(answer["candidates"][p], answer["candidates"][n]) for a, p, n in triplets.to_set() if a == 0}
+    return batch, chosen
+
+
+@pytest.mark.parametrize("which", ["flat", "sphere"])
+@pytest.mark.parametrize("anchor", [0, 9, 23])
+def test_every_pick_is_the_strategys_own(which, anchor, request):
+    run = request.getfixturevalue(which)
+    answer = anchor_answer(run, anchor)
+    frames, positives, negatives = answer["frames"], answer["positives"], answer["negatives"]
+    assert frames == run.frame_steps
+    for f, step in enumerate(frames):
+        batch, chosen = by_hand(run, answer, step)
+        shown = decode(answer["distances"], "<f4", (len(frames), len(answer["candidates"])))
+        np.testing.assert_array_equal(shown[f], batch.distances[0].numpy())
+        for name, wanted in chosen.items():
+            picks = decode(answer["picks"][name], "<i2", (len(frames), len(positives)))[f]
+            if name in answer["own_positive"]:
+                own = decode(answer["own_positive"][name], "<i2", (len(frames),))[f]
+                got = set() if own < 0 else {(positives[own], negatives[picks[own]])}
+                assert len(set(picks.tolist())) == 1, "one negative, whichever positive is looked at"
+            else:
+                got = {(p, negatives[n]) for p, n in zip(positives, picks, strict=True) if n >= 0}
+            assert got == wanted, (name, step)
+
+
+def test_probabilities_are_scaled_by_their_largest_and_a_draw_is_possible(sphere):
+    answer = anchor_answer(sphere, 4)
+    shape = (len(answer["frames"]), len(answer["positives"]), len(answer["negatives"]))
+    assert set(answer["probabilities"]) == {"random", "semi-hard-random", "distance-weighted"}
+    for name, text in answer["probabilities"].items():
+        chances = decode(text, "u1", shape)
+        picks = decode(answer["picks"][name], "<i2", shape[:2])
+        assert set(np.unique(chances.max(axis=2)).tolist()) <= {0, 255}
+        for f, p in np.ndindex(shape[:2]):
+            if picks[f, p] < 0:
+                assert not chances[f, p].any()
+            else:
+                assert chances[f, p, picks[f, p]] > 0
+
+
+def test_strategies_that_need_unit_vectors_are_named_with_the_reason(flat, sphere):
+    answer = anchor_answer(flat, 0)
+    assert set(answer["not_applicable"]) == {"distance-weighted"}
+    assert "length 1" in answer["not_applicable"]["distance-weighted"]
+    assert "distance-weighted" not in answer["picks"]
+    assert "batch-all" not in answer["picks"], "it picks every negative, so there is nothing to point at"
+    assert not anchor_answer(sphere, 0)["not_applicable"]
+
+
+def test_the_same_question_has_the_same_answer(flat):
+    assert anchor_answer(flat, 5) == anchor_answer(flat, 5)
+    assert anchor_answer(flat, 5)["candidates"] != anchor_answer(flat, 6)["candidates"]
+
+
+def test_candidates_are_a_pk_batch_with_the_anchor_first(flat):
+    for anchor in range(24):
+        drawn = probe_batch(flat, anchor)
+        labels = probe_labels(flat)[drawn]
+        assert drawn[0] == anchor
+        assert len(set(drawn.tolist())) == len(drawn)
+        assert np.unique(labels, return_counts=True)[1].tolist() == [3, 3, 3], "P x K of the run"
+
+
+def test_small_classes_give_what_they_have():
+    labels = np.array([0, 1, 1, 1, 2])
+    drawn = draw_candidates(labels, 0, seed=0, classes_per_batch=8, samples_per_class=4)
+    assert sorted(drawn.tolist()) == [0, 1, 2, 3, 4]
+    with pytest.raises(IndexError, match="no probe index"):
+        draw_candidates(labels, 5, seed=0, classes_per_batch=2, samples_per_class=2)
+
+
+def test_an_anchor_without_a_positive_is_answered_with_nothing(tmp_path):
+    who = tiny.samples()
+    lonely = type(who)(ids=who.ids, labels=np.array([3] * 23 + [0]), class_names=who.class_names, thumbs=who.thumbs)
+    run = Run.open(tiny.record(tmp_path / "run", "hardest", samples=lonely))
+    answer = anchor_answer(run, 23)
+    assert answer["positives"] == []
+    assert set(answer["picks"].values()) == {""}
+
+
+def test_an_opening_holds_every_run_and_every_strategy(tmp_path):
+    runs = [Run.open(path) for path in tiny.race(tmp_path)]
+    told = opening(runs, run="semi-hard", step=5, anchor=2)
+    assert list(told["answers"]) == ["random", "semi-hard", "batch-hard"]
+    assert [card["name"] for card in told["strategies"]] == strategies.names()
+    assert told["positive"] in told["answers"]["random"]["positives"]
+    candidates = [answer["candidates"] for answer in told["answers"].values()]
+    assert candidates[0] == candidates[1] == candidates[2], "one batch for the whole race"
