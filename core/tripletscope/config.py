@@ -11,12 +11,12 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from tripletscope.errors import DataError, SettingError, UnknownNameError
 
 Kind = Literal["text", "whole", "number", "switch", "names", "pairs"]
-Parameters = dict[str, float | int | bool | str]
+Parameters = dict[str, float]
 
 _WANTED = {
     "text": "text",
@@ -24,17 +24,17 @@ _WANTED = {
     "number": "a number",
     "switch": "true or false",
     "names": "a name or a list of names",
-    "pairs": "a table, or name=value",
+    "pairs": "name=number",
 }
 
 
-def _option(default: Any, kind: Kind, text: str, metavar: str | None = None, **bounds: float) -> Any:
+def _metadata(kind: Kind, text: str, metavar: str | None = None, **bounds: float | int) -> dict[str, Any]:
+    return {"kind": kind, "help": text, "metavar": metavar, **bounds}
+
+
+def _option(default: Any, kind: Kind, text: str, metavar: str | None = None, **bounds: float | int) -> Any:
     """A field that is also an option; `above` and `least` are its exclusive and inclusive lower bound."""
-    assert kind in get_args(Kind)
-    metadata = {"kind": kind, "help": text, "metavar": metavar, **bounds}
-    if isinstance(default, dict):
-        return field(default_factory=dict, metadata=metadata)
-    return field(default=default, metadata=metadata)
+    return field(default=default, metadata=_metadata(kind, text, metavar, **bounds))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +80,9 @@ class TrainConfig:
     label: str | None = _option(None, "text", "column that holds the class, for tables", "COL")
     image_size: int | None = _option(None, "whole", "resize images to N x N pixels", "N", least=1)
     standardize: bool = _option(False, "switch", "give every feature mean 0 and standard deviation 1")
-    param: Parameters = _option({}, "pairs", "a parameter of the strategy; may be repeated", "NAME=VALUE")
+    param: Parameters = field(
+        default_factory=dict, metadata=_metadata("pairs", "a parameter of the strategy; may be repeated", "NAME=VALUE")
+    )
     checkpoint_every: float = _option(5.0, "number", "seconds between checkpoints, for --resume", "S", least=0)
 
     def __post_init__(self) -> None:
@@ -160,17 +162,17 @@ def read_config_file(path: str | Path) -> dict[str, Any]:
     return clean(values, str(file))
 
 
-def read_pair(text: str) -> tuple[str, float | int | bool | str]:
-    """Name and value of `name=value`, the value as the number or truth value it looks like.
+def read_pair(text: str) -> tuple[str, float]:
+    """Name and value of `name=number`; ValueError for anything else.
 
     Example:
-        >>> read_pair("cutoff=0.5"), read_pair("greedy=true")
-        (('cutoff', 0.5), ('greedy', True))
+        >>> read_pair("cutoff=0.5")
+        ('cutoff', 0.5)
     """
-    name, equals, value = text.partition("=")
-    if not (name.strip() and equals and value.strip()):
+    name, _, value = text.partition("=")
+    if not name.strip():
         raise ValueError(text)
-    return name.strip(), _guess(value.strip())
+    return name.strip(), float(value)
 
 
 def differences(recorded: TrainConfig, wanted: TrainConfig) -> list[str]:
@@ -196,17 +198,6 @@ def _show(value: Any) -> str:
     return str(value)
 
 
-def _guess(text: str) -> float | int | bool | str:
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    for number in (int, float):
-        try:
-            return number(text)
-        except ValueError:
-            continue
-    return text
-
-
 def _read(value: Any, kind: Kind) -> Any:
     """The value as the type of its option; ValueError or TypeError when it is something else."""
     if kind == "switch" or isinstance(value, bool):
@@ -219,7 +210,7 @@ def _read(value: Any, kind: Kind) -> Any:
         return () if names == ("none",) else names
     if kind == "pairs":
         if isinstance(value, Mapping):
-            return dict(value)
+            return {str(name): _read(number, "number") for name, number in value.items()}
         return dict(read_pair(pair) for pair in ([value] if isinstance(value, str) else value))
     if kind == "text":
         if not isinstance(value, str):

@@ -15,15 +15,11 @@ KINDS = ("picks", "scalars", "frames")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What, from where, to where."""
     parser.add_argument("run", metavar="RUN", help="folder of a recorded run")
+    parser.add_argument("--what", required=True, choices=KINDS, help="picks: triplets; scalars: a row per step")
     parser.add_argument(
-        "--what", required=True, choices=KINDS, help="picks: the triplet CSV; scalars: one row per step"
+        "--out", required=True, metavar="FILE", help=".csv, .csv.gz, .parquet, .jsonl; frames also .npz"
     )
-    parser.add_argument(
-        "--out", required=True, metavar="FILE", help=".csv, .csv.gz, .parquet, .jsonl (frames also .npz)"
-    )
-    parser.add_argument(
-        "--strategy", metavar="NAME", help="picks of this strategy only (default: the one that trained)"
-    )
+    parser.add_argument("--strategy", metavar="NAME", help="picks of this strategy only (default: of all)")
     parser.add_argument("--steps", metavar="A:B", help="picks of the steps A to B - 1 (default: all)")
     parser.add_argument("--raw", action="store_true", help="leave cells as they are that a spreadsheet would run")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")

@@ -28,7 +28,7 @@ def summary(path: Path) -> dict[str, Any]:
         scalars = opened.scalars
         line |= {
             "state": opened.state,
-            "strategy": opened.config.get("training"),
+            "strategy": opened.training,
             "message": opened.status.get("message"),
         }
     except TripletscopeError as problem:
@@ -36,8 +36,8 @@ def summary(path: Path) -> dict[str, Any]:
     if len(scalars):
         line["step"] = int(scalars["step"].iloc[-1])
         for name in ("recall_at_1", "spread"):
-            known = scalars[name].dropna() if name in scalars else []
-            line[name] = float(known.iloc[-1]) if len(known) else None
+            known = scalars[name].dropna().tolist() if name in scalars else []
+            line[name] = float(known[-1]) if known else None
     return line
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from tripletscope.cli.command import Command
 from tripletscope.cli.progress import Progress, figures, say
-from tripletscope.config import TrainConfig, differences, read_config_file, read_pair
+from tripletscope.config import TrainConfig, clean, differences, read_config_file
 from tripletscope.errors import RunError, SettingError
 
 if TYPE_CHECKING:
     from tripletscope.training import TrainResult
 
-_TYPES = {"text": str, "names": str, "whole": int, "number": float, "pairs": read_pair}
+_TYPES = {"text": str, "names": str, "whole": int, "number": float, "pairs": str}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,12 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def settings(args: argparse.Namespace) -> tuple[TrainConfig, Path]:
     """The settings and the folder: defaults, then a resumed run's own, then the config file, then what was typed."""
     typed = {option.name: getattr(args, option.name) for option in fields(TrainConfig) if hasattr(args, option.name)}
-    if "param" in typed:
-        typed["param"] = dict(typed["param"])
-    if "shadow" in typed:
-        names = tuple(name.strip() for name in typed["shadow"].split(",") if name.strip())
-        typed["shadow"] = () if names == ("none",) else names
-    wanted = (read_config_file(args.config) if args.config else {}) | typed
+    wanted = (read_config_file(args.config) if args.config else {}) | clean(typed, "the command line")
     if not args.resume:
         config = TrainConfig(**wanted)
         return config, Path(args.out) if args.out else default_out(config)
@@ -75,9 +70,7 @@ def recorded_config(out: Path) -> TrainConfig:
 
     recorded = Run.open(out).config.get("train")
     if not recorded:
-        raise RunError(
-            f"{out} was not recorded by `tripletscope train`, so it cannot be resumed; choose another --out."
-        )
+        raise RunError(f"{out} was not recorded by `tripletscope train` and cannot be resumed; choose another --out.")
     return TrainConfig.from_dict(recorded)
 
 
@@ -92,6 +85,7 @@ class Stop:
     signal: int | None = None
 
     def __call__(self) -> bool:
+        """Whether somebody asked."""
         return self.signal is not None
 
 
@@ -124,19 +118,27 @@ def run(args: argparse.Namespace) -> int:
     with stopping() as stop:
         import torch
 
-        from tripletscope import datasets, training
+        from tripletscope import datasets, preparation, training
 
         torch.set_num_threads(config.threads)
         data = datasets.load(
             config.data, label=config.label, image_size=config.image_size, standardize=config.standardize
         )
+        if not args.quiet:
+            tell(data.notes, preparation.choose_shadows(config)[1])
         with Progress(quiet=args.quiet) as progress:
-            result = training.record(
-                config, data, out, resume=args.resume, on_step=progress.step, should_stop=stop, notice=say
-            )
+            result = training.record(config, data, out, resume=args.resume, on_step=progress.step, should_stop=stop)
     if not args.quiet:
         conclude(result, out)
     return 0 if stop.signal is None else 128 + stop.signal
+
+
+def tell(notes: Iterable[str], left_out: Iterable[str]) -> None:
+    """What reading the data left out or guessed, and which shadows cannot watch: nothing is dropped in silence."""
+    for note in notes:
+        say(note)
+    for name in left_out:
+        say(f"--shadow all goes without {name!r}: it is defined for embeddings of length 1 only.")
 
 
 def conclude(result: TrainResult, out: Path) -> None:
@@ -149,7 +151,7 @@ def conclude(result: TrainResult, out: Path) -> None:
 command = Command(
     name="train",
     help="train a small embedding model and record every mined triplet",
-    example="tripletscope train --data digits --strategy semi-hard --shadow all --steps 400 --seed 0 --out runs/semi-hard",
+    example="tripletscope train --data digits --strategy semi-hard --shadow all --steps 400 --out runs/semi-hard",
     add_arguments=add_arguments,
     run=run,
     order=10,

@@ -1,0 +1,275 @@
+"""What a training stands on: network, optimiser, sampler, strategies and probe set, checked against the data.
+
+Everything that can be refused is refused here, before a run folder exists.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+import tripletscope
+from tripletscope import models, strategies
+from tripletscope.batch import Batch
+from tripletscope.config import TrainConfig
+from tripletscope.distances import DISTANCES
+from tripletscope.errors import SettingError, UnknownNameError
+from tripletscope.losses import batch_all_loss, triplet_margin_loss
+from tripletscope.samples import LabelledData
+from tripletscope.sampling import PKSampler
+from tripletscope.seeding import derive_seed, generator
+from tripletscope.strategies import Strategy
+from tripletscope.triplets import Triplets
+
+PROBE_LIMIT = 2000  # samples that are embedded at every frame
+PROBE_PER_CLASS = 4  # at least, where the class has as many
+PROBE_BLOCK = 512  # samples embedded at a time
+
+
+Ids = list[str] | Int64[np.ndarray, "M"]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A training that is ready to take steps; made by `prepare`."""
+
+    config: TrainConfig
+    data: LabelledData
+    device: torch.device
+    model: str
+    network: nn.Module
+    optimiser: torch.optim.Optimizer
+    sampler: PKSampler
+    strategy: Strategy
+    shadows: tuple[str, ...]
+    left_out: tuple[str, ...]  # strategies that "all" could not include, because the space rules them out
+    features: Float[Tensor, "N ..."]
+    labels: Int64[Tensor, "N"]
+    probe_rows: Int64[np.ndarray, "M"]
+    probe_ids: Ids
+    initial_weights: str  # their digest
+
+    def inputs(self, rows: Int64[Tensor, "B"]) -> Float[Tensor, "B ..."]:
+        """The network's inputs for these rows, on its device."""
+        return self.features[rows].to(self.device)
+
+    def pick(self, batch: Batch, step: int) -> Triplets | None:
+        """What the training strategy picks at this step; None for batch-all, which is never listed."""
+        if self.strategy.granularity == "all":
+            return None
+        chance = generator(self.config.seed, "strategy", self.strategy.name, step)
+        return self.strategy.pick(batch, margin=self.config.margin, generator=chance, **self.config.param)
+
+    def loss(
+        self, distances: Float[Tensor, "B B"], labels: Int64[Tensor, "B"], triplets: Triplets | None
+    ) -> Float[Tensor, ""]:
+        """The mean loss over the picks, or over all eligible triplets; 0 where there are none."""
+        margin, soft = self.config.margin, self.config.soft_margin
+        if triplets is None:
+            return batch_all_loss(distances, labels, margin, soft=soft)
+        return triplet_margin_loss(distances, triplets, margin, soft=soft)
+
+    def probe(self) -> tuple[Float[Tensor, "M D"], Ids]:
+        """The probe set as the network sees it now, in eval mode, and its ids."""
+        self.network.eval()
+        with torch.no_grad():
+            blocks = [
+                self.network(self.inputs(torch.from_numpy(self.probe_rows[start : start + PROBE_BLOCK])))
+                for start in range(0, len(self.probe_rows), PROBE_BLOCK)
+            ]
+        self.network.train()
+        return torch.cat(blocks), self.probe_ids
+
+    def state(self, step: int) -> dict[str, Any]:
+        """A checkpoint: everything that decides the steps from `step` on."""
+        return {
+            "step": step,
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "sampler": self.sampler.state(),
+        }
+
+    def restore(self, checkpoint: dict[str, Any]) -> int:
+        """The step that the checkpoint was made at; network, optimiser and sampler are as they were then."""
+        self.network.load_state_dict(checkpoint["network"])
+        self.optimiser.load_state_dict(checkpoint["optimiser"])
+        self.sampler.set_state(checkpoint["sampler"])
+        return int(checkpoint["step"])
+
+    def describe(self) -> dict[str, Any]:
+        """What config.json says of the training, ready for JSON."""
+        config, data = self.config, self.data
+        batches = (data.digest, config.seed, config.classes_per_batch, config.samples_per_class)
+        return {
+            "train": config.to_dict(),
+            "data": {
+                "name": data.name,
+                "digest": data.digest,
+                "kind": data.kind,
+                "shape": list(data.features.shape),
+                "origin": data.origin,
+                "licence": data.licence,
+                "notes": list(data.notes),
+            },
+            "model": {
+                "name": self.model,
+                "title": models.MODELS.get(self.model).title,
+                "dim": config.dim,
+                "hidden": config.hidden,
+                "parameters": sum(p.numel() for p in self.network.parameters()),
+            },
+            "normalized": config.normalize,
+            "soft_margin": config.soft_margin,
+            "classes_per_batch": config.classes_per_batch,
+            "samples_per_class": config.samples_per_class,
+            "steps": config.steps,
+            # Runs with both digests equal start from the same weights and see the same batches: a race.
+            "race": {"weights": self.initial_weights, "batches": _digest(repr(batches).encode())},
+            "shadows_left_out": list(self.left_out),
+            "device": str(self.device),
+            "versions": {
+                "tripletscope": tripletscope.__version__,
+                "torch": torch.__version__,
+                "numpy": np.__version__,
+                "python": platform.python_version(),
+            },
+        }
+
+
+def prepare(config: TrainConfig, data: LabelledData) -> Setup:
+    """A training of these settings on these data, its weights initialised, nothing drawn yet.
+
+    Raises:
+        UnknownNameError: a strategy, model, distance, device or parameter that does not exist.
+        SettingError: settings that contradict each other or the data.
+        DataError: data that cannot be trained on.
+    """
+    DISTANCES.get(config.distance)
+    strategy = strategies.get(config.strategy)
+    strategy.settings(config.margin, config.param)
+    _require_space(strategy, config)
+    shadows, left_out = choose_shadows(config)
+    device = choose_device(config.device)
+    data.samples.check_trainable()
+    sampler = PKSampler(
+        data.samples.labels,
+        config.classes_per_batch,
+        config.samples_per_class,
+        generator=generator(config.seed, "batches"),
+    )
+    model = config.model or models.default_name(data.input_shape)
+    network = models.build(
+        model, data.input_shape, config.dim, normalize=config.normalize, hidden=config.hidden, seed=config.seed
+    )
+    weights = b"".join(value.numpy().astype("<f4").tobytes() for value in network.state_dict().values())
+    network.to(device)
+    probe_rows = choose_probe(data.samples.labels, config.seed)
+    return Setup(
+        config=config,
+        data=data,
+        device=device,
+        model=model,
+        network=network,
+        optimiser=torch.optim.Adam(network.parameters(), lr=config.lr),
+        sampler=sampler,
+        strategy=strategy,
+        shadows=shadows,
+        left_out=left_out,
+        features=torch.from_numpy(np.ascontiguousarray(data.features)),
+        labels=torch.from_numpy(data.samples.labels).to(device),
+        probe_rows=probe_rows,
+        probe_ids=_ids_of(data, probe_rows),
+        initial_weights=_digest(weights),
+    )
+
+
+def choose_shadows(config: TrainConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The strategies that only watch, and those that `all` has to leave out because the space rules them out.
+
+    Example:
+        >>> watching, left_out = choose_shadows(TrainConfig(shadow=("all",), normalize=False))
+        >>> len(watching), left_out
+        (6, ('distance-weighted',))
+    """
+    if "all" not in config.shadow:
+        named = tuple(name for name in dict.fromkeys(config.shadow) if name != config.strategy)
+        for name in named:
+            _require_space(strategies.get(name), config)
+        return named, ()
+    others = [each for each in strategies.all() if each.name != config.strategy]
+    fitting = tuple(each.name for each in others if not _misfit(each, config))
+    return fitting, tuple(each.name for each in others if _misfit(each, config))
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name; `auto` is the first CUDA device when there is one, else the CPU.
+
+    Apple's MPS is taken when it is named: its arithmetic is not ours to vouch for.
+
+    Raises:
+        UnknownNameError: no such kind of device.
+        SettingError: the kind exists, but not on this machine.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, colon, place = name.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (colon and not place.isdecimal()):
+        raise UnknownNameError("device", name, ["auto", "cpu", "cuda", "cuda:1", "mps"])
+    count = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}[kind]
+    if count == 0 or int(place or 0) >= count:
+        raise SettingError(f"This machine has no device {name!r} that torch can use: leave out --device, or use cpu.")
+    return torch.device(name)
+
+
+def choose_probe(labels: Int64[np.ndarray, "N"], seed: int, limit: int = PROBE_LIMIT) -> Int64[np.ndarray, "M"]:
+    """The rows that every frame shows, rising: all up to `limit`, else `limit` of them, balanced over the classes.
+
+    Classes take turns in giving one more sample, so that a small class is in with all it has. With so many classes
+    that this would leave fewer than PROBE_PER_CLASS of each, only some classes, drawn by chance, take part: a sample
+    that is alone in its class has no neighbour that retrieval could find.
+
+    Example:
+        >>> choose_probe(np.repeat([0, 1, 2], [90, 8, 2]), seed=0, limit=20).shape
+        (20,)
+    """
+    if len(labels) <= limit:
+        return np.arange(len(labels), dtype=np.int64)
+    rng = np.random.default_rng(derive_seed(seed, "probe"))
+    classes, codes = np.unique(labels, return_inverse=True)
+    place = rng.permutation(len(classes))[codes]  # the classes in a random order
+    rows = rng.permutation(len(labels))
+    rows = rows[np.argsort(place[rows], kind="stable")]  # class after class, in random order within
+    rows = rows[place[rows] < max(2, limit // PROBE_PER_CLASS)]
+    _, starts, counts = np.unique(place[rows], return_index=True, return_counts=True)
+    turn = np.arange(len(rows)) - np.repeat(starts, counts)
+    return np.sort(rows[np.argsort(turn, kind="stable")[:limit]]).astype(np.int64)
+
+
+def _ids_of(data: LabelledData, rows: Int64[np.ndarray, "M"]) -> Ids:
+    ids = data.samples.ids
+    return ids[rows] if isinstance(ids, np.ndarray) else [ids[row] for row in rows.tolist()]
+
+
+def _misfit(strategy: Strategy, config: TrainConfig) -> str | None:
+    """Why this strategy cannot choose in this space, or None."""
+    if "unit" in strategy.needs and not config.normalize:
+        return f"{strategy.name!r} needs embeddings of length 1: leave out --no-normalize, or choose another strategy."
+    if "dim" in strategy.needs and config.dim < 2:
+        return f"{strategy.name!r} needs at least 2 dimensions: use --dim 2 or more, or choose another strategy."
+    return None
+
+
+def _require_space(strategy: Strategy, config: TrainConfig) -> None:
+    if reason := _misfit(strategy, config):
+        raise SettingError(reason)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
