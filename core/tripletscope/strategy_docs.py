@@ -1,0 +1,143 @@
+"""The page docs/strategies.md, written from the registry.
+
+`python -m tripletscope.strategy_docs docs/strategies.md` writes it; with `--check` it exits 1 when the page on disk is
+no longer what the registry says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from tripletscope.strategies.base import STRATEGIES, Strategy
+
+INTRODUCTION = """\
+# Which strategies are there, and what exactly do they pick?
+
+<!-- Written by `python -m tripletscope.strategy_docs docs/strategies.md` from the registry; edit the strategies. -->
+
+A strategy looks at one batch and says which triplets to learn from. With a for the anchor, p for the positive, n for the
+negative, y for the label and d for the distance that the run names (smaller is closer):
+
+- gap = d(a,n) − d(a,p), computed in the dtype of the distances;
+- **hard**: gap ≤ 0, the negative is at least as near as the positive;
+- **semi-hard**: 0 < gap < margin, the negative is farther than the positive, by less than the margin;
+- **easy**: gap ≥ margin, the loss of the triplet is 0;
+- **violating**: gap < margin, hard and semi-hard together.
+
+The margin is above 0 and in the unit of the distance. A zone belongs to one anchor *and one positive*. A triplet is
+**eligible** when the positive shares the anchor's label and is another slot of the batch, and the negative has another
+label. A strategy **abstains** where it finds nothing to pick; that is counted, and is no error.
+
+Among equals the lowest slot is picked. Strategies that draw by chance take a seeded generator and can tell the
+probability of every slot. Every one of them is held to a plain-loop version of its definition in `tests/oracles.py`.
+"""
+
+MISSTATEMENTS = """\
+## Common misstatements
+
+**"Semi-hard negatives are closer to the anchor than the positive."** They are *farther* than the positive; they still
+violate because they are not farther by the whole margin. Those closer than the positive are the hard ones.
+
+**"Hard negatives are far away."** Hard negatives are the *nearest*. Far negatives are easy. It is the hard *positive* that
+is far away.
+
+**"This sample is a semi-hard negative."** Of which positive? Zones belong to one chosen positive: the same negative of the
+same anchor is hard for a far positive and easy for a near one.
+
+**"Batch hard picks hard triplets."** It picks the hardest that the batch has. Late in training those may be semi-hard or
+easy; the hard zone is a matter of gap ≤ 0, not of who picked.
+
+**"A margin of 0.2 is a margin of 0.2."** A margin on squared distances is another margin. As
+d(a,n)² − d(a,p)² = (d(a,n) − d(a,p)) (d(a,n) + d(a,p)), 0.2 on squared distances is about 0.1 on plain ones near d = 1
+and 0.33 near d = 0.3. FaceNet's 0.2 is for squared distances of unit vectors; cosine distance is half of those,
+so there it is 0.1.
+
+**"pytorch-metric-learning mined *all* triplets."** `TripletMarginMiner("all")` returns the *violating* ones, with
+gap ≤ margin: a triplet at exactly the margin counts as violating there and as easy here. `count_zones` and its counts
+are equal wherever no gap equals the margin.
+
+**"Semi-hard always returns something."** By FaceNet's definition a pair may have no semi-hard negative. TensorFlow Addons
+and sentence-transformers then take the *farthest* negative and have no upper bound at the margin, so they train on
+triplets that are hard, or easy, under the name of semi-hard. Here the pair abstains.
+
+**The inequality printed with sentence-transformers' batch-hard and semi-hard losses.** It puts the margin on the wrong
+side: d(a,p) < d(a,n) + margin, which nearly every easy triplet fulfils as well. Meant is d(a,n) < d(a,p) + margin.
+
+**The sentence in TensorFlow Addons' semi-hard loss.** It calls semi-hard the negatives that are farther than the positive
+*plus the margin*: those are the easy ones. Its code looks for negatives that are farther than the positive.
+
+**"Easy positive means easy triplets."** The positive is the nearest one; its negative is the nearest as well, and the
+triplet may lie in any zone.
+
+**"Distance-weighted sampling prefers hard negatives."** It makes every *distance* equally likely. In many dimensions
+nearly all negatives are about √2 away, so the few near ones are lifted a lot, up to λ.
+
+**"The loss is stuck at the margin, so training has not begun."** A hinge loss that stays at the margin (at ln 2 ≈ 0.693 with
+the soft margin) means that all points have become one: d(a,p) = d(a,n). Look at the spread, not at the loss.
+
+**"No loss, so all is learnt."** No loss on the *picked* triplets. A strategy that abstains or draws easy triplets has no loss
+long before the batch has no violating triplets.
+"""
+
+
+def render() -> str:
+    """The whole page as Markdown.
+
+    Example:
+        >>> render().splitlines()[0]
+        '# Which strategies are there, and what exactly do they pick?'
+    """
+    rows = [f"| [{one.name}](#{one.name}) | {_GRANULARITY[one.granularity]} | {one.summary} |" for one in STRATEGIES]
+    table = "\n".join(["| strategy | picks | in a sentence |", "|---|---|---|", *rows])
+    return "\n".join([INTRODUCTION, table, "", *(_section(one) for one in STRATEGIES), MISSTATEMENTS])
+
+
+_GRANULARITY = {
+    "pair": "one for every anchor and positive",
+    "anchor": "one for every anchor",
+    "all": "all",
+}
+
+
+def _section(one: Strategy) -> str:
+    needs = {"unit": "vectors of length 1", "dim": "the dimension of the embeddings", "embeddings": "the embeddings"}
+    facts = [
+        f"- **Title**: {one.title}",
+        f"- **Source**: {one.source}.",
+        f"- **Picks**: {_GRANULARITY[one.granularity]}{', by chance' if one.stochastic else ''}.",
+        f"- **Zones it may pick from**: {', '.join(one.zones)}.",
+        f"- **Needs**: {' and '.join(needs[need] for need in one.needs) or 'distances and labels only'}.",
+    ]
+    lines = [f"## {one.name}", "", one.summary, "", *facts, "", one.notes, ""]
+    if one.params:
+        lines += ["| parameter | default | from | to | what it does |", "|---|---|---|---|---|"]
+        for p in one.params:
+            lines.append(f"| `{p.name}` | {p.default:g} | {p.low:g} | {p.high:g} | {p.help} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit code: 0 when the page was written or is current, 1 when `--check` finds it stale."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tripletscope.strategy_docs",
+        description="Write docs/strategies.md from the registered strategies.",
+        epilog="example: python -m tripletscope.strategy_docs docs/strategies.md --check",
+    )
+    parser.add_argument("page", type=Path, help="the Markdown file")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when the file is stale")
+    options = parser.parse_args(argv)
+    page, written = options.page, render()
+    if not options.check:
+        page.write_text(written, encoding="utf-8")
+        return 0
+    if page.exists() and page.read_text(encoding="utf-8") == written:
+        return 0
+    sys.stderr.write(f"{page} is not what the registry says; run python -m tripletscope.strategy_docs {page}\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
