@@ -17,8 +17,8 @@ INTRODUCTION = """\
 
 <!-- Written by `python -m tripletscope.strategy_docs docs/strategies.md` from the registry; edit the strategies. -->
 
-A strategy looks at one batch and says which triplets to learn from. With a for the anchor, p for the positive, n for the
-negative, y for the label and d for the distance that the run names (smaller is closer):
+A strategy looks at one batch and says which triplets to learn from. With a for the anchor, p for the positive, n
+for the negative, y for the label and d for the distance that the run names (smaller is closer):
 
 - gap = d(a,n) − d(a,p), computed in the dtype of the distances;
 - **hard**: gap ≤ 0, the negative is at least as near as the positive;
@@ -40,14 +40,14 @@ MISSTATEMENTS = """\
 **"Semi-hard negatives are closer to the anchor than the positive."** They are *farther* than the positive; they still
 violate because they are not farther by the whole margin. Those closer than the positive are the hard ones.
 
-**"Hard negatives are far away."** Hard negatives are the *nearest*. Far negatives are easy. It is the hard *positive* that
-is far away.
+**"Hard negatives are far away."** Hard negatives are the *nearest*. Far negatives are easy. It is the hard
+*positive* that is far away.
 
-**"This sample is a semi-hard negative."** Of which positive? Zones belong to one chosen positive: the same negative of the
-same anchor is hard for a far positive and easy for a near one.
+**"This sample is a semi-hard negative."** Of which positive? Zones belong to one chosen positive: the same negative
+of the same anchor is hard for a far positive and easy for a near one.
 
-**"Batch hard picks hard triplets."** It picks the hardest that the batch has. Late in training those may be semi-hard or
-easy; the hard zone is a matter of gap ≤ 0, not of who picked.
+**"Batch hard picks hard triplets."** It picks the hardest that the batch has. Late in training those may be
+semi-hard or easy; the hard zone is a matter of gap ≤ 0, not of who picked.
 
 **"A margin of 0.2 is a margin of 0.2."** A margin on squared distances is another margin. As
 d(a,n)² − d(a,p)² = (d(a,n) − d(a,p)) (d(a,n) + d(a,p)), 0.2 on squared distances is about 0.1 on plain ones near d = 1
@@ -58,15 +58,16 @@ so there it is 0.1.
 gap ≤ margin: a triplet at exactly the margin counts as violating there and as easy here. `count_zones` and its counts
 are equal wherever no gap equals the margin.
 
-**"Semi-hard always returns something."** By FaceNet's definition a pair may have no semi-hard negative. TensorFlow Addons
-and sentence-transformers then take the *farthest* negative and have no upper bound at the margin, so they train on
-triplets that are hard, or easy, under the name of semi-hard. Here the pair abstains.
+**"Semi-hard always returns something."** By FaceNet's definition a pair may have no semi-hard negative. TensorFlow
+Addons and sentence-transformers then take the *farthest* negative and have no upper bound at the margin, so they
+train on triplets that are hard, or easy, under the name of semi-hard. Here the pair abstains.
 
 **The inequality printed with sentence-transformers' batch-hard and semi-hard losses.** It puts the margin on the wrong
 side: d(a,p) < d(a,n) + margin, which nearly every easy triplet fulfils as well. Meant is d(a,n) < d(a,p) + margin.
 
-**The sentence in TensorFlow Addons' semi-hard loss.** It calls semi-hard the negatives that are farther than the positive
-*plus the margin*: those are the easy ones. Its code looks for negatives that are farther than the positive.
+**The sentence in TensorFlow Addons' semi-hard loss.** It calls semi-hard the negatives that are farther than the
+positive *plus the margin*: those are the easy ones. Its code looks for negatives that are farther than the
+positive.
 
 **"Easy positive means easy triplets."** The positive is the nearest one; its negative is the nearest as well, and the
 triplet may lie in any zone.
@@ -74,11 +75,12 @@ triplet may lie in any zone.
 **"Distance-weighted sampling prefers hard negatives."** It makes every *distance* equally likely. In many dimensions
 nearly all negatives are about √2 away, so the few near ones are lifted a lot, up to λ.
 
-**"The loss is stuck at the margin, so training has not begun."** A hinge loss that stays at the margin (at ln 2 ≈ 0.693 with
-the soft margin) means that all points have become one: d(a,p) = d(a,n). Look at the spread, not at the loss.
+**"The loss is stuck at the margin, so training has not begun."** A hinge loss that stays at the margin (at ln 2 ≈
+0.693 with the soft margin) means that all points have become one: d(a,p) = d(a,n). Look at the spread, not at the
+loss.
 
-**"No loss, so all is learnt."** No loss on the *picked* triplets. A strategy that abstains or draws easy triplets has no loss
-long before the batch has no violating triplets.
+**"No loss, so all is learnt."** No loss on the *picked* triplets. A strategy that abstains or draws easy triplets
+has no loss long before the batch has no violating triplets.
 """
 
 

@@ -1,0 +1,158 @@
+"""Equal to pytorch-metric-learning where the definitions agree, and a written line where they do not."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+import torch
+from tests.core.batches import distinct_batch
+
+from tripletscope import strategies
+from tripletscope.batch import Batch
+from tripletscope.distances import pairwise
+from tripletscope.testing import example_batches, unit_points
+from tripletscope.triplets import count_zones, zone_ranks
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    miners = pytest.importorskip("pytorch_metric_learning.miners")
+    from pytorch_metric_learning.distances import LpDistance
+
+pytestmark = pytest.mark.peers
+
+SHAPES = [(2, 2), (4, 4), (16, 4), (8, 16), (3, 30)]
+
+
+def plain() -> LpDistance:
+    """Their Euclidean distance, without their default normalisation: our points are unit vectors already."""
+    return LpDistance(normalize_embeddings=False, p=2)
+
+
+def double_batch(classes: int, samples: int, dim: int = 16, spread: float = 0.6) -> Batch:
+    """In double precision: their distances come from another formula, and here no order hangs on its last digits."""
+    points, labels = unit_points(classes, samples, dim=dim, spread=spread, seed=classes)
+    return Batch.from_embeddings(torch.nn.functional.normalize(points.double(), dim=1), labels)
+
+
+def theirs(miner: torch.nn.Module, batch: Batch) -> set[tuple[int, int, int]]:
+    assert batch.embeddings is not None
+    found = [slots.tolist() for slots in miner(batch.embeddings, batch.labels)]
+    if len(found) == 4:  # pairs of pairs: (anchor, positive, the same anchor, negative)
+        assert found[0] == found[2]
+        del found[2]
+    return set(zip(*found, strict=True))
+
+
+def ours(name: str, batch: Batch) -> set[tuple[int, int, int]]:
+    return strategies.get(name).pick(batch, margin=0.2).to_set()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_batch_hard_is_batch_hard_miner(shape: tuple[int, int]) -> None:
+    batch = double_batch(*shape)
+    assert ours("batch-hard", batch) == theirs(miners.BatchHardMiner(distance=plain()), batch)
+
+
+@pytest.mark.parametrize("title", ["uneven classes", "one class", "every class once"])
+def test_batch_hard_drops_the_same_anchors(title: str) -> None:
+    batch = example_batches()[title]
+    assert ours("batch-hard", batch) == theirs(miners.BatchHardMiner(distance=plain()), batch)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_easy_positive_is_batch_easy_hard_miner(shape: tuple[int, int]) -> None:
+    batch = double_batch(*shape)
+    miner = miners.BatchEasyHardMiner(pos_strategy="easy", neg_strategy="hard", distance=plain())
+    assert ours("easy-positive", batch) == theirs(miner, batch)
+
+
+def their_count(kind: str, batch: Batch, margin: float) -> int:
+    return len(theirs(miners.TripletMarginMiner(margin=margin, type_of_triplets=kind, distance=plain()), batch))
+
+
+@pytest.mark.parametrize("margin", [0.05, 0.2, 0.5])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_zone_counts_are_those_of_triplet_margin_miner(shape: tuple[int, int], margin: float) -> None:
+    # They draw the line at gap <= margin, we at gap < margin. No gap of these batches equals the margin (the last
+    # assertion), so "all" is our violating, "semihard" our semi-hard and "easy" our easy.
+    batch = double_batch(*shape)
+    found = count_zones(batch, margin)
+    assert their_count("hard", batch, margin) == found.hard
+    assert their_count("semihard", batch, margin) == found.semi_hard
+    assert their_count("all", batch, margin) == found.violating
+    assert their_count("easy", batch, margin) == found.easy
+    assert found.violating == int(zone_ranks(batch, margin + 1e-9)[1].sum())
+
+
+def test_a_gap_of_exactly_the_margin_is_violating_there_and_easy_here() -> None:
+    batch = Batch.from_embeddings(torch.tensor([[0.0], [1.0], [1.5]]), torch.tensor([0, 0, 1]))
+    assert their_count("semihard", batch, 0.5) == 1
+    assert count_zones(batch, 0.5).semi_hard == 0
+    assert count_zones(batch, 0.5).easy == 1
+    assert ours("semi-hard", batch) == set()
+
+
+def test_semi_hard_is_the_nearest_of_their_band() -> None:
+    # TripletMarginMiner("semihard") gives the whole band; we take the nearest of it for every anchor and positive.
+    batch = double_batch(8, 4)
+    nearest: dict[tuple[int, int], int] = {}
+    band = theirs(miners.TripletMarginMiner(margin=0.2, type_of_triplets="semihard", distance=plain()), batch)
+    for a, p, n in sorted(band, key=lambda pick: float(batch.distances[pick[0], pick[2]])):
+        nearest.setdefault((a, p), n)
+    assert ours("semi-hard", batch) == {(a, p, n) for (a, p), n in nearest.items()}
+
+
+class Unclamped(LpDistance):
+    """Their distance, with our numbers, so that weights and not distances are compared."""
+
+    def compute_mat(self, query: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
+        return pairwise(query)
+
+
+def their_weights(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> torch.Tensor:
+    """The rows that DistanceWeightedMiner hands to its draw, by anchor."""
+    from pytorch_metric_learning.utils import loss_and_miner_utils as utils
+
+    seen: list[torch.Tensor] = []
+    draw = utils.get_random_triplet_indices
+
+    def listen(labels: torch.Tensor, ref_labels: object = None, t_per_anchor: object = None, weights: object = None):
+        seen.append(weights)
+        return draw(labels, ref_labels, t_per_anchor, weights)
+
+    monkeypatch.setattr(utils, "get_random_triplet_indices", listen)
+    distance = Unclamped(p=2)
+    miners.DistanceWeightedMiner(cutoff=0.5, nonzero_loss_cutoff=1.4, distance=distance)(batch.embeddings, batch.labels)
+    assert len(seen) == 1
+    return seen[0]
+
+
+@pytest.mark.parametrize("dim", [4, 16, 64, 128])
+def test_distance_weighted_has_their_weights(dim: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Two lines on where we differ. They shift all log-weights by one maximum, so rows may underflow to 0 in float32;
+    # those are left out here. And they draw positives with replacement, so only the weights are compared.
+    points, labels = unit_points(16, 4, dim=dim, spread=0.8, seed=dim)
+    batch = Batch.from_embeddings(points, labels)
+    raw = their_weights(batch, monkeypatch).masked_fill(batch.same, 0)
+    total = raw.sum(dim=1, keepdim=True)
+    anchor, positive = batch.pairs
+    mine = strategies.get("distance-weighted").probabilities(batch, anchor, positive, margin=0.2)
+    usable = (total[:, 0] > 1e-20)[anchor]
+    assert float(usable.float().mean()) > 0.5
+    torch.testing.assert_close(mine[usable], (raw / total)[anchor][usable], rtol=2e-3, atol=1e-6)
+
+
+def test_where_their_weights_underflow_ours_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    points, labels = unit_points(32, 4, dim=512, spread=0.3, seed=3)
+    points[labels == 1] = torch.nn.functional.normalize(points[labels == 0] + 1e-3, dim=1)
+    batch = Batch.from_embeddings(points, labels)
+    raw = their_weights(batch, monkeypatch).masked_fill(batch.same, 0)
+    assert int((raw.sum(dim=1) > 0).sum()) < 20
+    anchors = strategies.get("distance-weighted").pick(batch, margin=0.2, generator=torch.Generator()).anchor
+    assert len(set(anchors.tolist())) > 115
+
+
+def test_distances_are_theirs() -> None:
+    batch = distinct_batch(0)
+    torch.testing.assert_close(batch.distances, plain()(batch.embeddings, batch.embeddings), atol=1e-6, rtol=1e-6)
