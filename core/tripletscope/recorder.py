@@ -7,7 +7,7 @@ import math
 import os
 import pickle
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,66 +17,22 @@ import torch
 from jaxtyping import Float32, Int32
 
 import tripletscope
-from tripletscope import metrics
 from tripletscope.batch import Batch
 from tripletscope.distances import DISTANCES
 from tripletscope.errors import DataError, SettingError
+from tripletscope.frames import COLLAPSED, frame_numbers, frame_schedule
+from tripletscope.recorded_strategies import ALL, OWN, RecordedStrategies
 from tripletscope.samples import Samples
-from tripletscope.schema import FRAME_SCALARS, SCALARS
-from tripletscope.seeding import generator
-from tripletscope.step_record import (
-    PickNumbers,
-    StepPicks,
-    as_embeddings,
-    as_triplets,
-    batch_columns,
-    exact_counts,
-    number,
-    plane_columns,
-)
+from tripletscope.schema import SCALARS
+from tripletscope.step_record import PickNumbers, StepPicks, as_embeddings, batch_columns, number, plane_columns
 from tripletscope.store.layout import read_config
 from tripletscope.store.sample_table import as_ids, as_labels
 from tripletscope.store.writer import RunWriter
-from tripletscope.strategies import STRATEGIES, Strategy
-from tripletscope.triplets import count_zones
+from tripletscope.triplets import count_zones, plane
 from tripletscope.zones import ZoneCounts
 
-#: The probe set's embedding and the ids of its rows, in one order for the whole run.
+#: Returns (embedding, ids) of the probe set, in one order for the whole run.
 Probe = Callable[[], tuple[Any, Any]]
-
-COLLAPSED = 0.25  # spread below a quarter of a margin: from here on every triplet violates
-SPREAD_SAMPLES = 2000  # of a frame; a larger probe set is thinned out evenly for `frame_spread`
-
-ALL = "batch-all"  # recorded as counts: its picks grow with the cube of the batch
-OWN = "own"
-OWN_RECORD: dict[str, Any] = {
-    "name": OWN,
-    "title": "Own picks",
-    "summary": "What the training loop picked itself.",
-    "source": "",
-    "order": 0,
-    "zones": ["hard", "semi-hard", "easy"],
-    "granularity": "all",
-    "stochastic": False,
-    "params": [],
-    "needs": [],
-}
-
-
-def frame_schedule() -> Iterator[int]:
-    """Steps at which a frame is due: every step at first, then in steps that grow by 12 %.
-
-    An embedding changes most at the start, so that is where most frames are: 35 in 400 steps, 61 in 10,000.
-
-    Example:
-        >>> from itertools import takewhile
-        >>> list(takewhile(lambda step: step < 30, frame_schedule()))
-        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 15, 17, 20, 23, 26]
-    """
-    step = 0
-    while True:
-        yield step
-        step = max(step + 1, math.ceil(step * 1.12))
 
 
 class Recorder:
@@ -95,11 +51,11 @@ class Recorder:
         training: name of the strategy that the given triplets come from; default "own", the loop's own miner. With
             "batch-all" no triplets are given.
         config: whatever else decided the run, as JSON; kept in config.json.
-        seed: of the shadows that draw: the generator of a strategy at a step is `generator(seed, "strategy", name, step)`.
+        seed: of the shadows that draw; a strategy draws at a step from `generator(seed, "strategy", name, step)`.
         resume: go on with the run in `dir` after its last whole step.
         frame_steps: at which steps a frame is due, instead of `frame_schedule()`.
         soft_margin: the loss is ln(1 + exp(-gap)), so every pick counts as active.
-        counts: count all eligible triplets at every step and keep their plane; False saves the time and leaves them out.
+        counts: count all eligible triplets at every step and keep their plane; False saves the time.
 
     Raises:
         RunError: the folder exists (or, to resume, holds no run), or somebody writes to it.
@@ -137,26 +93,21 @@ class Recorder:
         counts: bool = True,
     ) -> None:
         if not (isinstance(margin, int | float) and math.isfinite(margin) and margin > 0):
-            raise SettingError(
-                f"The margin is {margin!r}: give a number above 0, in the unit of the {distance} distance."
-            )
+            raise SettingError(f"The margin is {margin!r}: give a number above 0, in the unit of the distance.")
         self.margin, self.distance, self.seed = float(margin), DISTANCES.get(distance).name, int(seed)
-        self.training = training or OWN
-        self._params, self._shadows, described = _chosen(strategies, self.training, self.margin)
-        self._codes = {str(one["name"]): code for code, one in enumerate(described)}
+        self._strategies = RecordedStrategies(strategies, training or OWN, self.margin, self.seed)
         self._soft, self._counts = bool(soft_margin or (config or {}).get("soft_margin")), counts
-        own: dict[str, Any] = {
+        settings: dict[str, Any] = {
+            **(config or {}),
             "tripletscope": tripletscope.__version__,
             "margin": self.margin,
             "distance": self.distance,
             "soft_margin": self._soft,
             "seed": self.seed,
-            "training": self.training,
-            "strategies": described,
+            "training": self._strategies.training,
+            "strategies": self._strategies.cards,
         }
-        self._writer = (
-            _resumed(Path(dir), own) if resume else RunWriter.create(Path(dir), {**(config or {}), **own}, samples)
-        )
+        self._writer = _resumed(Path(dir), settings) if resume else RunWriter.create(Path(dir), settings, samples)
         self._next = self._writer.committed + 1
         self._scheduled = frame_schedule() if frame_steps is None else iter(sorted(frame_steps))
         self._next_frame = next(self._scheduled, -1)
@@ -180,6 +131,11 @@ class Recorder:
         return self._writer.committed
 
     @property
+    def last_step(self) -> int:
+        """The same as `committed`."""
+        return self._writer.committed
+
+    @property
     def step_number(self) -> int:
         """The step that the next call of `step` is about.
 
@@ -192,7 +148,7 @@ class Recorder:
     def step_number(self, step: int) -> None:
         if not 0 <= step <= self.committed + 1:
             raise SettingError(
-                f"The next step cannot be {step}: steps up to {self.committed} are recorded, so give 0 to {self.committed + 1}."
+                f"The next step cannot be {step}: give 0 to {self.committed + 1}, one more than the last on record."
             )
         self._next = step
 
@@ -245,9 +201,7 @@ class Recorder:
             return self._writer.lines[now] if now < len(self._writer.lines) else {"step": now}
         for name in scalars:
             if name in SCALARS:
-                raise SettingError(
-                    f"{name!r} is a name that tripletscope records itself: choose another for your number."
-                )
+                raise SettingError(f"tripletscope records {name!r} itself: choose another name for your number.")
         points = as_embeddings(embeddings, now)
         slot_rows, codes = self._who(len(points), labels, ids, rows)
         if batch is None:
@@ -257,8 +211,8 @@ class Recorder:
                 f"The batch of step {now} holds {batch.size} samples in {batch.distance} distances, but the step has "
                 f"{len(points)} in {self.distance}: give the batch of these embeddings."
             )
-        zones, histogram = exact_counts(batch, self.margin) if self._counts else (None, None)
-        picked, trained, shadows = self._pick(batch, triplets, zones, now)
+        zones = count_zones(batch, self.margin) if self._counts else None
+        picks, trained, shadows = self._strategies.pick(batch, triplets, zones, now)
         spread = batch.mean_distance / self.margin
         due = self.frame_due
         if spread < COLLAPSED and not self._collapsed:
@@ -268,12 +222,12 @@ class Recorder:
         self._probe = probe or self._probe
         if due and probe is not None and self._pending is None:
             self.frame(*probe())
-        line = self._line(loss, zones, trained, picked, spread, scalars, seconds, shadows)
+        line = self._line(loss, zones, trained, picks, spread, scalars, seconds, shadows)
         self._writer.write_step(
             now,
             batches=batch_columns(now, slot_rows, codes),
-            picks=picked.columns(now, slot_rows),
-            plane=plane_columns(now, histogram),
+            picks=picks.columns(now, slot_rows),
+            plane=plane_columns(now, plane(batch) if self._counts else None),
             scalars=line,
             frame=self._pending,
             batch_embeddings=points.cpu().numpy() if due or self._pending is not None else None,
@@ -289,8 +243,9 @@ class Recorder:
 
         Args:
             embeddings: (n, D) in eval mode; the same samples in the same order every time.
-            ids: of the n samples, or `rows`: their places in the `samples` given to the Recorder.
+            ids: of the n samples.
             labels: of the n samples, needed for those that no batch has had yet.
+            rows: instead of ids: their places in the `samples` given to the Recorder.
 
         Raises:
             DataError: not finite, or other samples than at the first frame.
@@ -308,8 +263,8 @@ class Recorder:
             self._frame_rows = found
         elif not np.array_equal(found, self._frame_rows):
             raise DataError(
-                f"The frame of step {self._next} shows other samples than the first one, or in another order: embed the same "
-                f"{len(self._frame_rows)} samples every time."
+                f"The frame of step {self._next} shows other samples than the first one, or in another order: embed "
+                f"the same {len(self._frame_rows)} samples every time."
             )
         self._pending = points.cpu().numpy()
 
@@ -327,49 +282,14 @@ class Recorder:
         named = as_ids(ids if rows is None else rows)
         if not count == len(codes) == len(named):
             raise DataError(
-                f"Step {self._next} has {count} embeddings, {len(codes)} labels and {len(named)} ids: give one of each per "
-                "sample."
+                f"Step {self._next} has {count} embeddings, {len(codes)} labels and {len(named)} ids: give one of each "
+                "per sample."
             )
         if rows is None:
             return table.rows(named, codes), codes
         found = _rows_given(rows, table.count)
         table.check_labels(found, codes)
         return found, codes
-
-    def _pick(
-        self, batch: Batch, given: Any, zones: ZoneCounts | None, now: int
-    ) -> tuple[StepPicks, PickNumbers | None, dict[str, dict[str, int | None]]]:
-        """(all picks, numbers of the training ones, entries of the shadows)."""
-        picks = StepPicks(batch, self.margin)
-        order: list[Strategy | None] = []
-        everything: dict[str, PickNumbers] = {}
-        if given is not None and self.training != ALL:
-            picks.add(self._codes[self.training], True, as_triplets(given, batch, now))
-            order.append(STRATEGIES.get(self.training) if self.training != OWN else None)
-        for name, shadow in self._shadows.items():
-            if name == self.training and (given is not None or name == ALL):
-                continue
-            if name == ALL:
-                everything[name] = _everything(batch, zones or count_zones(batch, self.margin))
-                continue
-            shadow.check(batch)
-            chance = generator(self.seed, "strategy", name, now) if shadow.stochastic else None
-            picks.add(
-                self._codes[name], False, shadow.pick(batch, margin=self.margin, generator=chance, **self._params[name])
-            )
-            order.append(shadow)
-        picks.finish()
-        numbers = [picks.numbers(place, strategy) for place, strategy in enumerate(order)]
-        trained = numbers[0] if given is not None and self.training != ALL else None
-        if self.training == ALL:
-            trained = _everything(batch, zones or count_zones(batch, self.margin))
-        shadows = {
-            one.name: number.as_shadow()
-            for one, number in zip(order, numbers, strict=True)
-            if one and number is not trained
-        }
-        shadows |= {name: one.as_shadow() for name, one in everything.items()}
-        return picks, trained, shadows
 
     def _line(
         self,
@@ -380,7 +300,7 @@ class Recorder:
         spread: float,
         scalars: dict[str, Any],
         seconds: Mapping[str, float] | None,
-        shadows: dict[str, dict[str, int | None]],
+        shadows: dict[str, PickNumbers],
     ) -> dict[str, Any]:
         """The line of scalars.jsonl."""
         framed = self._pending is not None
@@ -401,33 +321,30 @@ class Recorder:
             line["mined_hard"], line["mined_semi_hard"] = trained.zones.hard, trained.zones.semi_hard
             line["mined_easy"] = trained.zones.easy
         line["spread"], line["mean_distance"] = number(spread), number(spread * self.margin)
-        if trained is not None and self.training != ALL:
-            line["mean_d_ap"], line["mean_d_an"] = (number(mean) for mean in picks.means(0))
+        if trained is not None and self._strategies.training != ALL:
+            line["mean_d_ap"], line["mean_d_an"] = picks.means(0)
         if framed:
             line |= self._frame_numbers()
         if seconds:
             line["seconds"] = {name: round(value, 6) for name, value in seconds.items()}
         if shadows:
-            line["shadows"] = shadows
+            line["shadows"] = {name: one.as_shadow() for name, one in shadows.items()}
         for name, value in scalars.items():
             line[name] = number(value)
         return line
 
     def _frame_numbers(self) -> dict[str, float | int | None]:
-        """How good the pending frame is at retrieval, and how far it is spread."""
+        """The numbers of the pending frame."""
         assert self._pending is not None
         assert self._frame_rows is not None
         labels = self._writer.samples.labels_of(self._frame_rows)
-        found = metrics.retrieval(self._pending, labels, self.distance)
-        some = self._pending[:: -(-len(self._pending) // SPREAD_SAMPLES)]
-        codes = torch.zeros(len(some), dtype=torch.int64)
-        spread = Batch.from_embeddings(torch.from_numpy(some), codes, self.distance).mean_distance / self.margin
-        return {name: number(found.get(name, spread)) for name in FRAME_SCALARS}
+        found = frame_numbers(self._pending, labels, self.distance, self.margin)
+        return {name: number(value) for name, value in found.items()}
 
     # ---- checkpoints
 
     def checkpoint(self, state: Mapping[str, Any], step: int | None = None) -> None:
-        """Nothing; `state` is kept for `load_checkpoint`: the first one, and the last two.
+        """Nothing; `state` is kept for `last_checkpoint`: the first one, and the last two.
 
         Args:
             state: tensors, numbers, texts, and lists and dicts of them: weights, optimiser, the state of generators.
@@ -437,10 +354,11 @@ class Recorder:
         torch.save(dict(state), content)
         self._writer.write_checkpoint(int(state.get("step", self._next)) if step is None else step, content.getvalue())
 
-    def load_checkpoint(self) -> dict[str, Any] | None:
+    def last_checkpoint(self) -> dict[str, Any] | None:
         """The newest checkpoint that can be read and is not ahead of the record; None without any.
 
-        `step_number` is then its step, so that a loop can go on from it at once.
+        A loop that goes on from it computes the steps up to `last_step` again. It either calls `step` only for later
+        ones, or sets `step_number` to the checkpoint's step and calls it for all.
         """
         for step in reversed(self._writer.checkpoints()):
             if step <= self.committed + 1:
@@ -450,7 +368,6 @@ class Recorder:
                     )
                 except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError):
                     continue  # torn by a power cut: the one before it will do
-                self._next = step
                 return dict(state)
         return None
 
@@ -502,37 +419,11 @@ class Recorder:
             self.close("failed", f"{kind.__name__}: {problem}")
 
 
-def _everything(batch: Batch, zones: ZoneCounts) -> PickNumbers:
-    """The numbers of batch-all, which picks whatever is eligible; no rows are needed."""
-    lonely = int((batch.positive_count * ~batch.has_negative).sum())
-    return PickNumbers(zones, lonely)
-
-
 def _rows_given(rows: Any, count: int) -> Int32[np.ndarray, " B"]:
     found = as_ids(rows)
     if isinstance(found, list) or (len(found) and not (found.min() >= 0 and found.max() < count)):
         raise DataError(f"The rows name samples that are not there: give whole numbers from 0 to {count - 1}.")
     return found.astype(np.int32)
-
-
-def _chosen(
-    chosen: Sequence[str] | Mapping[str, Mapping[str, float]], training: str, margin: float
-) -> tuple[dict[str, dict[str, float]], dict[str, Strategy], list[dict[str, Any]]]:
-    """(parameters by name, strategies that pick by name, records for config.json with the training one first)."""
-    if isinstance(chosen, str):
-        raise SettingError(f"The strategies are the text {chosen!r}: give a list of names.")
-    params = (
-        {name: dict(values) for name, values in chosen.items()}
-        if isinstance(chosen, Mapping)
-        else dict.fromkeys(chosen, {})
-    )
-    shadows = {name: STRATEGIES.get(name) for name in params}
-    described: list[dict[str, Any]] = [dict(OWN_RECORD)] if training == OWN else []
-    for name in dict.fromkeys([*([] if training == OWN else [training]), *params]):
-        described.append(
-            {**STRATEGIES.get(name).describe(), "values": STRATEGIES.get(name).settings(margin, params.get(name, {}))}
-        )
-    return params, shadows, described
 
 
 def _resumed(path: Path, wanted: dict[str, Any]) -> RunWriter:
@@ -541,10 +432,10 @@ def _resumed(path: Path, wanted: dict[str, Any]) -> RunWriter:
     for name in ("margin", "distance", "soft_margin", "seed", "training", "strategies"):
         now, was = wanted[name], recorded.get(name)
         if name == "strategies":
-            now, was = ([(one.get("name"), one.get("values")) for one in records or []] for records in (now, was))
+            now, was = ({one["name"]: one.get("values") for one in cards or []} for cards in (now, was))
         if now != was:
             raise SettingError(
-                f"The run {str(path)!r} was recorded with {name} {was!r} and cannot go on with {now!r}: give the same, or "
-                "choose another folder."
+                f"The run {str(path)!r} was recorded with {name} {was!r} and cannot go on with {now!r}: give the same, "
+                "or choose another folder."
             )
-    return RunWriter.resume(path)
+    return RunWriter.resume(path, wanted)

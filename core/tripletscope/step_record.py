@@ -15,8 +15,8 @@ from torch import Tensor
 from tripletscope.batch import Batch
 from tripletscope.errors import DataError
 from tripletscope.strategies.base import Strategy
-from tripletscope.triplets import PlaneHistogram, Triplets, count_zones, plane
-from tripletscope.zones import ZoneCounts, zone_codes_numpy
+from tripletscope.triplets import Triplets
+from tripletscope.zones import PlaneHistogram, ZoneCounts, zone_codes_numpy
 
 Slots = Int64[np.ndarray, " T"]
 
@@ -140,11 +140,6 @@ def batch_columns(step: int, rows: Int32[np.ndarray, " B"], labels: Int32[np.nda
     return [pa.array(np.full(len(rows), step, np.int32)), pa.array(rows), pa.array(labels)]
 
 
-def exact_counts(batch: Batch, margin: float) -> tuple[ZoneCounts, PlaneHistogram]:
-    """(zone counts, plane) over all eligible triplets of the batch."""
-    return count_zones(batch, margin), plane(batch)
-
-
 def plane_columns(step: int, histogram: PlaneHistogram | None) -> list[pa.Array]:
     """The rows of plane/ for this step: the cells that are not empty."""
     if histogram is None:
@@ -169,16 +164,14 @@ def as_embeddings(values: Any, step: int) -> Float[Tensor, "N D"]:
     if tensor.dtype != torch.float32:
         tensor = tensor.to(torch.float32)
     if tensor.ndim != 2 or not tensor.shape[1]:
-        raise DataError(
-            f"The embeddings of step {step} have shape {tuple(tensor.shape)}: give one row per sample, (B, D)."
-        )
+        raise DataError(f"The embeddings of step {step} have shape {tuple(tensor.shape)}: give one row per sample.")
     # One sum tells the usual case; only where it is not finite, rows are looked at one by one.
     if not math.isfinite(tensor.sum().item()):
         bad = (~torch.isfinite(tensor)).any(dim=1).nonzero()[:, 0].tolist()
         if bad:
             raise DataError(
-                f"Row {bad[0]} of the embeddings of step {step} is not finite ({len(bad)} of {len(tensor)} rows are): the "
-                "training has diverged; lower the learning rate, or look for a bad input."
+                f"Row {bad[0]} of the embeddings of step {step} is not finite ({len(bad)} of {len(tensor)} are not): "
+                "the training has diverged; lower the learning rate, or look for a bad input."
             )
     return tensor
 
@@ -197,29 +190,29 @@ def as_triplets(given: Any, batch: Batch, step: int) -> Triplets:
         columns = []
     if len(columns) != 3:
         raise DataError(
-            f"The triplets of step {step} are no triple of arrays: give (anchors, positives, negatives), as batch slots."
+            f"The triplets of step {step} are no three arrays: give (anchors, positives, negatives) as batch slots."
         )
     anchor, positive, negative = columns
     if not len(anchor) == len(positive) == len(negative):
         raise DataError(
-            f"Step {step} has {len(anchor)} anchors, {len(positive)} positives and {len(negative)} negatives: give one of "
-            "each per triplet."
+            f"Step {step} has {len(anchor)} anchors, {len(positive)} positives and {len(negative)} negatives: give "
+            "one of each per triplet."
         )
     for name, column in zip(("anchor", "positive", "negative"), columns, strict=True):
         if len(column) and not (column.min() >= 0 and column.max() < batch.size):
             wrong = int(column[(column < 0) | (column >= batch.size)][0])
             raise DataError(
-                f"A {name} of step {step} is {wrong}, but the batch has slots 0 to {batch.size - 1}: give places in the "
-                "batch, not ids."
+                f"A {name} of step {step} is {wrong}, but the batch has slots 0 to {batch.size - 1}: give places in "
+                "the batch, not ids."
             )
     labels = _array(batch.labels)
     same, other = labels[anchor] == labels[positive], labels[anchor] != labels[negative]
     if not (same & other & (anchor != positive)).all():
         t = int(np.flatnonzero(~(same & other & (anchor != positive)))[0])
         raise DataError(
-            f"Triplet {t} of step {step} is (anchor {anchor[t]}, positive {positive[t]}, negative {negative[t]}) with labels "
-            f"{labels[anchor[t]]}, {labels[positive[t]]}, {labels[negative[t]]}: a positive is another sample of the "
-            "anchor's class, a negative is of another class; check their order."
+            f"Triplet {t} of step {step} is (anchor {anchor[t]}, positive {positive[t]}, negative {negative[t]}) with "
+            f"labels {labels[anchor[t]]}, {labels[positive[t]]}, {labels[negative[t]]}: a positive is another sample "
+            "of the anchor's class, a negative is of another class; check their order."
         )
     return Triplets(*(torch.from_numpy(column) for column in columns))
 

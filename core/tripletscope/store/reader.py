@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +85,7 @@ class Run:
     def state(self) -> str:
         """running, finished, stopped or failed. A run that nobody writes any more is stopped, whatever it says."""
         times = [line["time"] for line in self.lines if isinstance(line.get("time"), int | float)]
-        slowest = max((later - earlier for earlier, later in zip(times, times[1:], strict=False)), default=0.0)
+        slowest = max((later - earlier for earlier, later in pairwise(times)), default=0.0)
         return true_state(self.status, slowest)
 
     @property
@@ -199,6 +200,12 @@ class Run:
         rows = self._columns("batches", step, step)["row"]
         return rows, self.samples.labels[rows]
 
+    @cached_property
+    def batch_embedding_steps(self) -> list[int]:
+        """Steps whose batch embedding is kept: wherever a frame was due."""
+        found = (layout.step_of(path) for path in (self.path / "batches").glob("embeddings-*.npy"))
+        return sorted(step for step in found if step is not None and step < self.step_count)
+
     def batch_embeddings(self, step: int) -> Float32[np.ndarray, "B D"] | None:
         """The embedding of the step's batch, by slot, as it was mined; None where none is kept (not a frame step)."""
         return _load(layout.batch_embeddings_path(self.path, step))
@@ -217,7 +224,7 @@ class Run:
 
         Args:
             step: of this step, or of these steps (a range is read fastest); None: of all.
-            strategy: of this strategy; "batch-all" writes no rows, so it is worked out again at frame steps (with torch).
+            strategy: of this strategy. "batch-all" writes no rows: it is worked out again at `batch_embedding_steps`.
             training: True: only what was trained on; False: only shadow picks.
 
         Raises:
@@ -236,7 +243,7 @@ class Run:
             wanted = np.unique(np.fromiter(step, np.int64))
             first, last = (int(wanted[0]), int(wanted[-1])) if len(wanted) else (0, -1)
         if strategy == "batch-all":
-            at = [s for s in self.frame_steps if s >= first and (last is None or s <= last)]
+            at = [s for s in self.batch_embedding_steps if s >= first and (last is None or s <= last)]
             return self._batch_all([s for s in at if wanted is None or s in wanted], training)
         columns = self._columns("picks", first, last)
         keep = np.ones(len(columns["step"]), bool)
@@ -254,7 +261,7 @@ class Run:
         strategy: str | None = None,
         training: bool | None = None,
     ) -> pandas.DataFrame:
-        """Recorded picks with the user's ids: step, strategy (name), training, anchor, positive, negative, d_ap, d_an, weight.
+        """Recorded picks as a table with the user's ids and the strategies' names, in the columns of `schema.PICKS`.
 
         Arguments and errors are those of `pick_rows`.
         """
@@ -320,7 +327,7 @@ class Run:
         if wanted and (self.path / "frames").is_dir():
             with os.scandir(self.path / "frames") as entries:
                 sizes = {entry.name: entry.stat().st_size for entry in entries}
-        # A whole frame has a whole .npy header and as many bytes as it promises; all frames have one size, so one is read.
+        # A frame is whole when it has as many bytes as its header promises. All have one size, so one is opened.
         lengths = {step: sizes.get(layout.frame_path(self.path, step).name, 0) for step in wanted}
         whole: dict[int, bool] = {}
         for step, length in lengths.items():

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def batch_all_rows(run: Run, steps: list[int], code: int, training: bool) -> dict[str, np.ndarray]:
-    """Every eligible triplet of the batches at these frame steps, as columns of `schema.PICKS`.
+    """Every eligible triplet of the batches at these steps, as columns of `schema.PICKS`.
 
     Imports torch. The batch's embedding is the recorded one, so the distances are those that were mined.
 
     Args:
         run: the run.
-        steps: frame steps; one whose batch was not kept (a closing frame) gives nothing.
+        steps: of `run.batch_embedding_steps`.
         code: of batch-all in the run.
         training: whether the run trained on them.
     """

@@ -62,8 +62,12 @@ class SampleTable:
         self.text_ids = not isinstance(samples.ids, np.ndarray)
         self._take_in(samples.ids, samples.labels.astype(np.int32))
 
-    def reopen(self) -> None:
-        """Nothing; the table of an existing run can grow again, without what was torn off."""
+    def reopen(self, class_names: list[str] | None) -> None:
+        """Nothing; the table of an existing run can grow again, without what was torn off.
+
+        Args:
+            class_names: of a run whose samples were given.
+        """
         path = self._run / layout.SAMPLES
         if not path.exists():
             return
@@ -74,7 +78,9 @@ class SampleTable:
         self.given, self.text_labels = metadata.get(b"given") == b"1", metadata.get(b"text_labels") == b"1"
         ids: Ids = rows.column("id").to_pylist() if self.text_ids else rows.column("id").to_numpy()
         labels = rows.column("label").to_numpy()
-        if self.text_labels or self.given:
+        if class_names is not None:
+            self._name_classes(class_names)
+        elif self.text_labels:
             known = dict(zip(labels.tolist(), rows.column("class_name").to_pylist(), strict=True))
             self._name_classes([known.get(code, "") for code in range(max(known, default=-1) + 1)])
         self._take_in(ids, labels)
@@ -95,9 +101,7 @@ class SampleTable:
         if self.given and text:
             unknown = next((label for label in labels if label not in self._code_of), None)
             if unknown is not None:
-                raise DataError(
-                    f"The label {unknown!r} is none of the class names of the samples given to the Recorder."
-                )
+                raise DataError(f"The label {unknown!r} is no class name of the samples given to the Recorder.")
         elif self.text_labels is None:
             self.text_labels = text
         elif self.text_labels != text and not self.given:
@@ -158,13 +162,14 @@ class SampleTable:
         if len(rows) and rows.min() < 0:
             unknown = ids[int(rows.argmin())]
             raise DataError(
-                f"The id {unknown!r} has not been recorded yet: give `labels=` with the frame, or all `samples` first."
+                f"The id {unknown!r} is not recorded yet: give `labels=` with the frame, or all `samples` first."
             )
         return rows.astype(np.int32)
 
     def labels_of(self, rows: Int32[np.ndarray, "n"]) -> Int32[np.ndarray, "n"]:
         """The recorded label of each row."""
-        return self._labels[rows]
+        found: Int32[np.ndarray, "n"] = self._labels[rows]
+        return found
 
     def check_labels(self, rows: Int32[np.ndarray, "B"], labels: Int32[np.ndarray, "B"]) -> None:
         """Nothing, when the samples of these rows have these labels.
@@ -176,8 +181,8 @@ class SampleTable:
         if not np.array_equal(known, labels):
             slot = int(np.flatnonzero(known != labels)[0])
             raise DataError(
-                f"The sample of slot {slot} (row {int(rows[slot])} of samples) has label {int(known[slot])}, but here it "
-                f"comes with label {int(labels[slot])}: give ids and labels in the same order, one label to a sample."
+                f"The sample of slot {slot} (row {int(rows[slot])} of samples) has label {int(known[slot])}, but now "
+                f"it comes with {int(labels[slot])}: give ids and labels in one order, and one label to a sample."
             )
 
     def _meet(self, ids: list[int] | list[str], found: list[int], labels: Int32[np.ndarray, "B"]) -> None:
@@ -256,7 +261,7 @@ def read_samples(run: Path, class_names: list[str] | None, notes: list[str]) -> 
     labels, names = rows.column("label").to_numpy().astype(np.int64), rows.column("class_name").to_pylist()
     if class_names is None:
         # A loop may number its classes as it likes; here they are 0 ... C-1 in the order of its numbers.
-        codes, firsts, labels = np.unique(labels, return_index=True, return_inverse=True)
+        _, firsts, labels = np.unique(labels, return_index=True, return_inverse=True)
         class_names = [names[i] for i in firsts]
     ids = rows.column("id")
     texts = rows.column("text")
@@ -334,9 +339,7 @@ def _ints_or_texts(values: object, what: str) -> Int64[np.ndarray, "B"] | list[s
             return values.astype(np.int64, copy=False)
         values = values.tolist()
     if not isinstance(values, Sequence) or isinstance(values, str):
-        raise DataError(
-            f"The {what} are a {type(values).__name__}: give a list, array or tensor of whole numbers or texts."
-        )
+        raise DataError(f"The {what} are a {type(values).__name__}: give a list or array of whole numbers or texts.")
     if all(isinstance(one, str) for one in values) and len(values):
         return [str(one) for one in values]
     if all(isinstance(one, int | np.integer) and not isinstance(one, bool) for one in values):

@@ -43,7 +43,7 @@ def read_scalars(run: Path) -> Scalars:
     if not whole or len(lines) != len(pieces):
         lines = _as_far_as_whole(pieces)
         notes.append(
-            f"{layout.SCALARS}: line {len(lines) + 1} is damaged; it and {len(pieces) - len(lines) - 1} more are left out"
+            f"{layout.SCALARS}: damaged from line {len(lines) + 1} on; {len(pieces) - len(lines)} lines are left out"
         )
     ends, end = [], 0
     for piece in pieces[: len(lines)]:

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from tripletscope.store import layout
+from tripletscope.store.append import AppendFile
 
 _FIRST = b"first_step"
 _LAST = b"last_step"
@@ -24,7 +25,7 @@ _ROWS_PER_GROUP = 131_072
 UNREADABLE = (OSError, EOFError, ValueError, pa.ArrowException)
 
 
-class StreamWriter:
+class StreamWriter(AppendFile):
     """Appends record batches to an Arrow IPC stream; a batch is there whole or not at all.
 
     Args:
@@ -34,39 +35,15 @@ class StreamWriter:
     """
 
     def __init__(self, path: Path, schema: pa.Schema, first_step: int = 0) -> None:
-        self._schema = schema
         new = not path.exists()
-        self._file = open(path, "ab", buffering=0)  # noqa: SIM115 - open as long as the recorder
-        self.size = self._file.tell()
+        super().__init__(path)
+        self._schema = schema
         if new:
-            self.append_bytes(schema.with_metadata({_FIRST: str(first_step).encode()}).serialize())
-
-    def append_bytes(self, message: pa.Buffer) -> None:
-        """Nothing; the message is with the operating system, or the file is as it was before."""
-        rest = memoryview(message)
-        try:
-            while rest:  # a full disk or a signal may take only a part
-                rest = rest[self._file.write(rest) :]
-        except BaseException:
-            self.cut_to(self.size)
-            raise
-        self.size += len(message)
+            self.write(schema.with_metadata({**(schema.metadata or {}), _FIRST: str(first_step).encode()}).serialize())
 
     def append(self, columns: list[pa.Array]) -> None:
         """Nothing; one more record batch of these columns is in the stream."""
-        self.append_bytes(pa.RecordBatch.from_arrays(columns, schema=self._schema).serialize())
-
-    def cut_to(self, size: int) -> None:
-        """Nothing; what was appended after `size` bytes is gone (a step that failed half-way)."""
-        self._file.truncate(size)
-        self._file.seek(0, os.SEEK_END)
-        self.size = size
-
-    def close(self) -> None:
-        """Nothing; everything is on the disk itself, not only with the operating system."""
-        if not self._file.closed:
-            os.fsync(self._file.fileno())
-            self._file.close()
+        self.write(pa.RecordBatch.from_arrays(columns, schema=self._schema).serialize())
 
 
 class Stream:
@@ -200,8 +177,10 @@ def pack(run: Path, name: str, schema: pa.Schema, last_step: int) -> None:
     Temporary file, rename, then the stream is removed: interrupted anywhere, every row is still there, and
     `StepTable` counts it once. A damaged table is left as it is.
     """
-    if not StepTable(run, name, schema, last_step).notes:
-        _write_packed(run, name, schema, last_step)
+    table = StepTable(run, name, schema, last_step)
+    if not table.notes:
+        if table.packed_last < last_step:
+            _write_packed(run, name, schema, last_step)
         layout.part_path(run, name).unlink(missing_ok=True)
 
 
@@ -227,7 +206,7 @@ def _write_packed(run: Path, name: str, schema: pa.Schema, last_step: int) -> No
     stamped = schema.with_metadata({_LAST: str(last_step).encode()})
     floats = [field.name for field in schema if pa.types.is_floating(field.type)]
     options = {"compression": "zstd", "compression_level": 9, "use_dictionary": False}
-    options["column_encoding"] = {column: "BYTE_STREAM_SPLIT" for column in floats}
+    options["column_encoding"] = dict.fromkeys(floats, "BYTE_STREAM_SPLIT")
     with open(temporary, "wb") as file:
         with pq.ParquetWriter(file, stamped, **options) as writer:
             for group in _groups(StepTable(run, name, schema, last_step).batches()):

@@ -11,16 +11,17 @@ import os
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Float32, Int32
 
-from tripletscope.errors import RunError
+from tripletscope.errors import RunError, SettingError
 from tripletscope.samples import Samples
 from tripletscope.schema import FORMAT_VERSION, STEP_TABLES
 from tripletscope.store import layout
+from tripletscope.store.append import AppendFile
 from tripletscope.store.sample_table import SampleTable
 from tripletscope.store.scalars import read_scalars
 from tripletscope.store.status import read_status, true_state, write_status
@@ -41,11 +42,11 @@ class RunWriter:
     """
 
     def __init__(
-        self, path: Path, config: dict[str, Any], samples: SampleTable, lines: list[dict[str, Any]], file: BinaryIO
+        self, path: Path, config: dict[str, Any], samples: SampleTable, lines: list[dict[str, Any]], file: AppendFile
     ) -> None:
         self.path, self.config, self.samples, self.lines = path, config, samples, lines
         self.committed = int(lines[-1]["step"]) if lines else -1
-        self._file = file
+        self._lines = file
         self._tables = {
             name: StreamWriter(layout.part_path(path, name), schema, self.committed + 1)
             for name, schema in STEP_TABLES.items()
@@ -60,34 +61,40 @@ class RunWriter:
         Raises:
             RunError: the folder exists.
         """
+        config = {"format": FORMAT_VERSION, **config}
+        if samples is not None:
+            config["class_names"] = list(samples.class_names)
+        content = _as_json(config)  # before anything is on disk
         try:
             path.mkdir(parents=True, exist_ok=False)
         except FileExistsError:
             raise RunError(
-                f"{str(path)!r} exists already and is left as it is: choose another folder, or go on with a run by resume."
+                f"{str(path)!r} exists already and is left as it is: choose another folder, or resume the run in it."
             ) from None
         except OSError as problem:
             raise RunError(f"The run folder {str(path)!r} cannot be made: {problem.strerror or problem}.") from None
         table = SampleTable(path)
-        config = {"format": FORMAT_VERSION, **config}
         if samples is not None:
-            config["class_names"] = list(samples.class_names)
             table.start(samples)
         for folder in (*STEP_TABLES, "frames"):
             (path / folder).mkdir()
-        _write_config(path, config)
+        layout.replace(path / layout.CONFIG, content, sync=True)
         return cls(path, config, table, [], _open_alone(path))
 
     @classmethod
-    def resume(cls, path: Path) -> RunWriter:
+    def resume(cls, path: Path, config: dict[str, Any]) -> RunWriter:
         """A writer that goes on after the last whole step of an existing run.
 
         What was written of later steps, a closing frame, and leftovers of an interrupted close are removed first.
 
+        Args:
+            path: folder of the run.
+            config: what has changed in config.json, such as a larger number of steps.
+
         Raises:
-            RunError: no run there, or somebody is writing it.
+            RunError: no run there, somebody is writing it, or a file is so damaged that recorded steps would be lost.
         """
-        config = layout.read_config(path)
+        config = {**layout.read_config(path), **config}
         file = _open_alone(path)
         try:
             scalars = read_scalars(path)
@@ -95,7 +102,9 @@ class RunWriter:
             whole = min([len(lines) - 1, *(_whole_to(path, name, len(lines) - 1) for name in STEP_TABLES)])
             _cut(path, whole, scalars.ends[whole] if whole >= 0 else 0)
             table = SampleTable(path)
-            table.reopen()
+            table.reopen(config.get("class_names"))
+            _require_samples(path, whole, table.count)
+            layout.replace(path / layout.CONFIG, _as_json(config), sync=True)
             return cls(path, config, table, lines[: whole + 1], file)
         except BaseException:
             file.close()
@@ -116,7 +125,9 @@ class RunWriter:
 
         Args:
             step: the one after `committed`.
-            batches, picks, plane: columns in the order of `schema.STEP_TABLES`.
+            batches: columns of `schema.BATCHES`.
+            picks: columns of `schema.PICKS`.
+            plane: columns of `schema.PLANE`.
             scalars: the line, with "step".
             frame: embedding of the probe set, on frame steps.
             batch_embeddings: embedding of the batch, on frame steps.
@@ -124,7 +135,8 @@ class RunWriter:
         Raises:
             RunError: the disk is full or the folder is gone; what was recorded before stays whole.
         """
-        sizes = {name: table.size for name, table in self._tables.items()}
+        files = [self._lines, *self._tables.values()]
+        sizes = [file.size for file in files]
         try:
             for name, columns in (("batches", batches), ("picks", picks), ("plane", plane)):
                 self._tables[name].append(columns)
@@ -134,12 +146,12 @@ class RunWriter:
                 _save(layout.frame_path(self.path, step), frame)
             self._append_line(scalars)
         except BaseException as problem:
-            for name, table in self._tables.items():
-                table.cut_to(sizes[name])
+            for file, size in zip(files, sizes, strict=True):  # the line first: it commits the rest
+                file.cut_to(size)
             if isinstance(problem, OSError):
                 raise RunError(
-                    f"Step {step} cannot be written to {str(self.path)!r} ({problem.strerror or problem}); the steps before "
-                    "it are whole: make room and go on by resume."
+                    f"Step {step} cannot be written to {str(self.path)!r} ({problem.strerror or problem}); the steps "
+                    "before it are whole: make room and resume the run."
                 ) from problem
             raise
         self.committed = step
@@ -161,14 +173,7 @@ class RunWriter:
         return np.load(path) if path.exists() else None
 
     def _append_line(self, scalars: dict[str, Any]) -> None:
-        line = json.dumps(scalars, separators=(",", ":"), allow_nan=False).encode() + b"\n"
-        size = self._file.tell()
-        try:
-            self._file.write(line)
-            self._file.flush()
-        except BaseException:
-            self._file.truncate(size)
-            raise
+        self._lines.write(json.dumps(scalars, separators=(",", ":"), allow_nan=False).encode() + b"\n")
 
     def heartbeat(self) -> None:
         """Nothing; status.json says that the run is alive."""
@@ -206,12 +211,12 @@ class RunWriter:
             self.samples.close()
             for table in self._tables.values():
                 table.close()
-            os.fsync(self._file.fileno())
+            self._lines.sync()
             write_status(self.path, state, self.committed, message, sync=True)
             for name, schema in STEP_TABLES.items():
                 pack(self.path, name, schema, self.committed)
         finally:
-            self._file.close()
+            self._lines.close()
 
     def __enter__(self) -> RunWriter:
         return self
@@ -222,8 +227,13 @@ class RunWriter:
         self.close("finished" if kind is None else "failed", None if problem is None else str(problem))
 
 
-def _write_config(path: Path, config: dict[str, Any]) -> None:
-    layout.replace(path / layout.CONFIG, (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode(), sync=True)
+def _as_json(config: dict[str, Any]) -> bytes:
+    try:
+        return (json.dumps(config, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    except (TypeError, ValueError) as problem:
+        raise SettingError(
+            f"The config cannot be written as JSON ({problem}): give texts, finite numbers, lists and dicts."
+        ) from None
 
 
 def _save(path: Path, array: np.ndarray) -> None:
@@ -233,14 +243,12 @@ def _save(path: Path, array: np.ndarray) -> None:
 
 
 def _busy(path: Path) -> RunError:
-    return RunError(
-        f"{str(path)!r} is being written by another recorder: wait until it ends, or choose another folder."
-    )
+    return RunError(f"Another recorder is writing to {str(path)!r}: wait until it ends, or choose another folder.")
 
 
-def _open_alone(path: Path) -> BinaryIO:
+def _open_alone(path: Path) -> AppendFile:
     """scalars.jsonl, opened to append, with a lock that the system lifts when this process ends in any way."""
-    file = open(path / layout.SCALARS, "ab")  # noqa: SIM115 - open as long as the recorder
+    file = AppendFile(path / layout.SCALARS)
     try:
         import fcntl
 
@@ -259,12 +267,22 @@ def _whole_to(path: Path, name: str, last_step: int) -> int:
     """The last step up to which this table has all steps."""
     (path / name).mkdir(exist_ok=True)
     table = StepTable(path, name, STEP_TABLES[name], last_step)
-    if table.packed_damaged and table.whole_to < 0:
+    if table.whole_to < 0 <= last_step:
         raise RunError(
-            f"{layout.packed_path(path, name)} is damaged, so this run cannot go on: restore the file from a copy, or "
-            "record a new run."
+            f"The {name} of the run {str(path)!r} are missing or damaged, so it cannot go on without losing what was "
+            "recorded: restore them from a copy, or record a new run."
         )
     return table.whole_to
+
+
+def _require_samples(path: Path, whole: int, count: int) -> None:
+    """Raises a RunError when batches name samples that are not in samples/: new ones would get their rows."""
+    rows = StepTable(path, "batches", STEP_TABLES["batches"], whole).columns()["row"]
+    if len(rows) and rows.max() >= count:
+        raise RunError(
+            f"{layout.SAMPLES} of the run {str(path)!r} is damaged, so it cannot go on: restore it from a copy, or "
+            "record a new run."
+        )
 
 
 def _cut(path: Path, whole: int, scalars_end: int) -> None:

@@ -1,0 +1,108 @@
+"""Which strategies a run records: the one that trains, whose picks are given, and the shadows, which pick here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tripletscope.batch import Batch
+from tripletscope.errors import SettingError
+from tripletscope.seeding import generator
+from tripletscope.step_record import PickNumbers, StepPicks, as_triplets
+from tripletscope.strategies import STRATEGIES, Strategy
+from tripletscope.triplets import count_zones
+from tripletscope.zones import ZoneCounts
+
+ALL = "batch-all"  # recorded as counts: its picks grow with the cube of the batch
+OWN = "own"
+OWN_RECORD: dict[str, Any] = {
+    "name": OWN,
+    "title": "Own picks",
+    "summary": "What the training loop picked itself.",
+    "source": "",
+    "order": 0,
+    "zones": ["hard", "semi-hard", "easy"],
+    "granularity": "all",
+    "stochastic": False,
+    "params": [],
+    "needs": [],
+    "values": {},
+}
+
+
+class RecordedStrategies:
+    """The strategies of a run, with their parameters, and the codes they have in its picks.
+
+    Args:
+        chosen: names, or name -> parameters, of those that pick from every batch.
+        training: the one whose picks are given, or "own".
+        margin: of the run.
+        seed: of the run; a strategy draws at a step from `generator(seed, "strategy", name, step)`.
+
+    Raises:
+        SettingError, UnknownNameError: a strategy that does not exist, or a parameter out of its range.
+
+    Example:
+        >>> recorded = RecordedStrategies(["random", "hardest"], "hardest", margin=0.2, seed=0)
+        >>> [card["name"] for card in recorded.cards]
+        ['hardest', 'random']
+    """
+
+    def __init__(
+        self,
+        chosen: Sequence[str] | Mapping[str, Mapping[str, float]],
+        training: str,
+        margin: float,
+        seed: int,
+    ) -> None:
+        if isinstance(chosen, str):
+            raise SettingError(f"The strategies are the text {chosen!r}: give a list of names.")
+        values = chosen if isinstance(chosen, Mapping) else {name: {} for name in chosen}
+        self.training, self._margin, self._seed = training, margin, seed
+        self._trainer = None if training == OWN else STRATEGIES.get(training)
+        self._pickers = {name: STRATEGIES.get(name) for name in values}
+        self._params = {name: one.settings(margin, dict(values[name])) for name, one in self._pickers.items()}
+        names = dict.fromkeys([training, *self._pickers])
+        self.codes = {name: code for code, name in enumerate(names)}
+        self.cards: list[dict[str, Any]] = [dict(OWN_RECORD) if name == OWN else self._card(name) for name in names]
+
+    def _card(self, name: str) -> dict[str, Any]:
+        found = STRATEGIES.get(name)
+        return {**found.describe(), "values": self._params.get(name) or found.settings(self._margin, {})}
+
+    def pick(
+        self, batch: Batch, given: Any, zones: ZoneCounts | None, step: int
+    ) -> tuple[StepPicks, PickNumbers | None, dict[str, PickNumbers]]:
+        """(rows of all picks, numbers of the training ones or None, numbers of each shadow).
+
+        Args:
+            batch: of the step.
+            given: the training picks; None where the loop has none to give.
+            zones: of all eligible triplets, if they have been counted.
+            step: decides the draws.
+        """
+        picks = StepPicks(batch, self._margin)
+        pickers: dict[str, Strategy | None] = {}
+        if given is not None and self.training != ALL:
+            picks.add(self.codes[self.training], True, as_triplets(given, batch, step))
+            pickers[self.training] = self._trainer
+        for name, picker in self._pickers.items():
+            if name == ALL or name in pickers:
+                continue
+            picker.check(batch)
+            chance = generator(self._seed, "strategy", name, step) if picker.stochastic else None
+            found = picker.pick(batch, margin=self._margin, generator=chance, **self._params[name])
+            picks.add(self.codes[name], False, found)
+            pickers[name] = picker
+        picks.finish()
+        numbers = {name: picks.numbers(place, picker) for place, (name, picker) in enumerate(pickers.items())}
+        if ALL in self.codes:
+            numbers[ALL] = _everything(batch, zones or count_zones(batch, self._margin))
+        trained = numbers.pop(self.training, None) if given is not None or self.training == ALL else None
+        return picks, trained, numbers
+
+
+def _everything(batch: Batch, zones: ZoneCounts) -> PickNumbers:
+    """The numbers of batch-all, which picks whatever is eligible: known without a single row."""
+    alone = int((batch.positive_count * ~batch.has_negative).sum())
+    return PickNumbers(zones, alone)
