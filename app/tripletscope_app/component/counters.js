@@ -1,0 +1,56 @@
+// The numbers of the step, for the watched run large and for its rivals small. Loss comes last and in grey: each
+// strategy's loss is a mean over triplets of its own choosing, so the lower loss may be the worse model.
+import { h, percent } from "./dom.js";
+import { seriesAt, nearestFrame } from "./store.js";
+import { touches } from "./state.js";
+import { markIcon } from "./marks.js";
+
+const number = (value) => (value >= 100 ? Math.round(value).toLocaleString("en-US") : value.toFixed(value < 0.1 ? 3 : 2));
+const count = (value) => Math.round(value).toLocaleString("en-US");
+
+const COUNTERS = [
+  { title: "R@1", names: ["recall_at_1"], text: (v) => v.toFixed(2), help: "share of probe samples whose nearest neighbour has their class" },
+  { title: "spread", names: ["spread"], text: number, help: "mean pairwise distance in the batch, in margins" },
+  { title: "violating", names: ["violating_share"], text: percent, help: "share of all eligible triplets with gap < margin" },
+  { title: "hard", names: ["hard_share"], text: percent, help: "share of all eligible triplets with gap ≤ 0" },
+  { title: "mined / eligible", names: ["mined", "eligible"], text: (a, b) => `${count(a)} / ${count(b)}`, help: "triplets this strategy chose, of all it could have" },
+  { title: "loss", names: ["loss"], text: number, help: "mean over the triplets this strategy chose itself: not comparable between strategies", last: true },
+];
+
+function counterText(run, counter, frame) {
+  const values = counter.names.map((name) => seriesAt(run, name, frame));
+  return values.includes(null) ? "–" : counter.text(...values);
+}
+
+export function createCounters({ state }) {
+  const cells = COUNTERS.map((counter) => {
+    const value = h("div", { class: "ts-counter-value" });
+    const rivals = h("div", { class: "ts-counter-rivals" });
+    const element = h(
+      "div", { class: "ts-counter", "data-last": counter.last ?? false, "data-name": counter.names[0], title: counter.help },
+      h("div", { class: "ts-counter-title" }, counter.title), value, rivals,
+    );
+    return { counter, element, value, rivals };
+  });
+  const element = h("section", { class: "ts-counters", "aria-label": "Numbers of this step" }, cells.map((cell) => cell.element));
+
+  state.subscribe((s, changed) => {
+    const run = s.runs[s.run];
+    element.toggleAttribute("data-empty", !run);
+    if (!run || !touches(changed, "frame", "run", "runs", "race", "theme")) return;
+    const step = run.frames[s.frame];
+    const others = s.race.filter((entry) => entry.digest !== s.run && s.runs[entry.digest]);
+    for (const { counter, value, rivals } of cells) {
+      value.textContent = counterText(run, counter, s.frame);
+      rivals.replaceChildren(
+        ...others.map((entry) => {
+          const other = s.runs[entry.digest];
+          const text = counterText(other, counter, nearestFrame(other, step));
+          return h("span", { title: entry.title }, markIcon(entry.mark, s.theme.dark, 11), text);
+        }),
+      );
+    }
+  });
+
+  return { element, stop() {} };
+}

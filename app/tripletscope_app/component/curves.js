@@ -1,0 +1,169 @@
+// Curves of the race under one cursor: R@1 and spread first, loss last. Pressing and dragging on any of them scrubs.
+import { clamp, h, setText, svg } from "./dom.js";
+import { markColour, shapePath } from "./marks.js";
+import { touches } from "./state.js";
+import { tickText } from "./scale.js";
+import { curvePath, labelledFrames, timeOfStep, timeScale } from "./timeline.js";
+
+const CHARTS = [
+  { name: "recall_at_1", title: "R@1", low: 0, high: 1 },
+  { name: "spread", title: "spread, in margins (log)", log: true },
+  { name: "violating_share", title: "violating share", low: 0, high: 1 },
+  { name: "zones", title: "zones of the watched run", low: 0, high: 1, stacked: true },
+  { name: "loss", title: "loss (not comparable)", low: 0, quiet: true },
+];
+const STACK = [["hard_share", "hard"], ["semi_hard_share", "semi-hard"], ["easy_share", "easy"]];
+const CHART_HEIGHT = 128;
+const PAD = { left: 34, right: 12, top: 6, bottom: 20 };
+
+/** [low, high] over all runs of the race: one axis for all, so that lines can be compared. */
+function rangeOf(chart, runs) {
+  let [low, high] = [Infinity, -Infinity];
+  for (const run of runs) {
+    for (const value of run.seriesOf[chart.name] ?? []) {
+      if (!Number.isFinite(value) || (chart.log && value <= 0)) continue;
+      low = Math.min(low, value);
+      high = Math.max(high, value);
+    }
+  }
+  if (!(high > -Infinity)) return [0, 1];
+  if (chart.log) return [10 ** Math.floor(Math.log10(low)), 10 ** Math.ceil(Math.log10(high * 1.0001))];
+  return [chart.low ?? low, chart.high ?? (high || 1)];
+}
+
+function valueScale(chart, [low, high]) {
+  const [top, bottom] = [PAD.top, CHART_HEIGHT - PAD.bottom];
+  const share = chart.log ? (v) => Math.log(Math.max(v, low) / low) / Math.log(high / low) : (v) => (v - low) / (high - low || 1);
+  return (v) => bottom - (bottom - top) * clamp(share(v), 0, 1);
+}
+
+function gridOf(chart, [low, high]) {
+  if (!chart.log) return [low, (low + high) / 2, high];
+  const powers = Math.round(Math.log10(high / low));
+  const every = Math.ceil(powers / 4);
+  return Array.from({ length: Math.floor(powers / every) + 1 }, (_, i) => low * 10 ** (i * every));
+}
+
+export function createCurves({ state, actions }) {
+  const panels = CHARTS.map((chart) => {
+    const drawing = svg("svg", { class: "ts-curve-drawing", "aria-hidden": "true" });
+    const cursor = h("div", { class: "ts-curve-cursor" });
+    const plot = h("div", { class: "ts-curve-plot", "data-chart": chart.name }, drawing, cursor);
+    const title = h("div", { class: "ts-curve-title ts-ellipsis" }, chart.title);
+    return { chart, drawing, cursor, plot, title, element: h("div", { class: "ts-curve", "data-quiet": chart.quiet ?? false }, title, plot) };
+  });
+  const element = h("section", { class: "ts-curves", "aria-label": "Curves over training" }, panels.map((panel) => panel.element));
+  let width = 0;
+  let dragging = false;
+
+  const scaleOf = (run) => timeScale(run, PAD.left, width - PAD.right);
+
+  function resize() {
+    const box = panels[0].plot.getBoundingClientRect();
+    if (box.width === width) return;
+    width = box.width;
+    state.touch("size");
+  }
+
+  function drawLines(chart, s, run, x, y) {
+    const entries = [...s.race].sort((a, b) => (a.digest === s.run) - (b.digest === s.run)); // the watched run on top
+    return entries.flatMap((entry) => {
+      const other = s.runs[entry.digest];
+      const values = other?.seriesOf[chart.name];
+      if (!values) return [];
+      const colour = markColour(entry.mark, s.theme.dark);
+      const current = entry.digest === s.run;
+      const line = svg("path", {
+        class: "ts-curve-line", d: curvePath(run, other.steps, values, x, y), stroke: colour, "data-current": current,
+        "stroke-dasharray": (entry.mark?.dash ?? []).join(" ") || null,
+      });
+      let end = values.length - 1;
+      while (end > 0 && !Number.isFinite(values[end])) end--;
+      const at = [x(timeOfStep(run, other.steps[end])), y(values[end])];
+      if (!Number.isFinite(at[1])) return [line];
+      const mark = svg("path", { d: shapePath(entry.mark?.shape, 4.5), fill: colour, transform: `translate(${at[0].toFixed(1)},${at[1].toFixed(1)})` });
+      return [line, mark];
+    });
+  }
+
+  function drawStack(run, x, y) {
+    const below = new Float64Array(run.steps.length);
+    return STACK.flatMap(([name, zone]) => {
+      const values = run.seriesOf[name];
+      if (!values) return [];
+      const points = [];
+      const floor = [];
+      run.steps.forEach((step, i) => {
+        if (!Number.isFinite(values[i])) return;
+        const px = x(timeOfStep(run, step)).toFixed(1);
+        floor.push(`${px},${y(below[i]).toFixed(1)}`);
+        below[i] += values[i];
+        points.push(`${px},${y(below[i]).toFixed(1)}`);
+      });
+      if (!points.length) return [];
+      const d = `M${points.join("L")}L${floor.reverse().join("L")}Z`;
+      const area = svg("path", { class: "ts-zone-area", "data-zone": zone, d });
+      return zone === "easy" ? [area, svg("path", { d, fill: "url(#ts-curve-hatch)" })] : [area];
+    });
+  }
+
+  function draw(s, run) {
+    const x = scaleOf(run);
+    for (const { chart, drawing, title } of panels) {
+      const runs = s.race.map((entry) => s.runs[entry.digest]).filter(Boolean);
+      const range = chart.stacked ? [0, 1] : rangeOf(chart, runs);
+      const y = valueScale(chart, range);
+      const hatch = svg("defs", {}, svg("pattern", { id: "ts-curve-hatch", width: 7, height: 7, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
+        svg("line", { class: "ts-hatch-line", x1: 0, y1: 0, x2: 0, y2: 7 })));
+      const grid = gridOf(chart, range).flatMap((value) => [
+        svg("line", { class: "ts-grid", x1: PAD.left, x2: width - PAD.right, y1: y(value), y2: y(value) }),
+        svg("text", { class: "ts-tick-text", x: PAD.left - 5, y: y(value) + 4, "text-anchor": "end" }, tickText(value)),
+      ]);
+      const labels = labelledFrames(run, x, 44).map((i) =>
+        svg("text", { class: "ts-tick-text", x: x(i), y: CHART_HEIGHT - 5, "text-anchor": "middle" }, String(run.frames[i])));
+      drawing.setAttribute("viewBox", `0 0 ${width} ${CHART_HEIGHT}`);
+      drawing.replaceChildren(...(chart.stacked ? [hatch] : []), ...grid, ...labels, ...(chart.stacked ? drawStack(run, x, y) : drawLines(chart, s, run, x, y)));
+      if (chart.stacked) setText(title, `zones: ${run.strategy_title}`);
+    }
+  }
+
+  function seekTo(event) {
+    const run = state.get().runs[state.get().run];
+    if (!run) return;
+    const box = event.currentTarget.getBoundingClientRect();
+    actions.scrub(clamp(scaleOf(run).invert(event.clientX - box.left), 0, run.frames.length - 1));
+  }
+
+  for (const { plot } of panels) {
+    plot.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
+      dragging = true;
+      plot.setPointerCapture(event.pointerId);
+      seekTo(event);
+    });
+    plot.addEventListener("pointermove", (event) => dragging && seekTo(event));
+    const end = () => {
+      if (!dragging) return;
+      dragging = false;
+      actions.release();
+    };
+    plot.addEventListener("pointerup", end);
+    plot.addEventListener("pointercancel", end);
+  }
+
+  const observer = new ResizeObserver(resize);
+  observer.observe(panels[0].plot);
+
+  state.subscribe((s, changed) => {
+    const run = s.runs[s.run];
+    element.toggleAttribute("data-empty", !run);
+    if (!run || !width) return;
+    if (touches(changed, "run", "runs", "race", "theme", "size")) draw(s, run);
+    if (touches(changed, "t", "run", "runs", "size")) {
+      const at = `translateX(${scaleOf(run)(s.t).toFixed(1)}px)`;
+      for (const { cursor } of panels) cursor.style.transform = at;
+    }
+  });
+
+  return { element, resize, stop: () => observer.disconnect() };
+}

@@ -1,0 +1,118 @@
+// One thin lane per strategy under the swarm: its pick in its own shape and colour, its probabilities, or "abstains".
+// Marks on the thumbnails themselves would hide each other as soon as two strategies agree.
+import { decimalsFor, fixed, h, svg } from "./dom.js";
+import { chancesOf, distanceTo, measure, pickOf } from "./answers.js";
+import { markColour, markIcon, shapePath } from "./marks.js";
+
+/** The column of lane names: buttons that choose which strategy the sentence speaks about. */
+export function createLaneNames({ layer, actions }) {
+  let rows = [];
+  let key = "";
+
+  return {
+    update(s, { top, height, width }) {
+      const wanted = `${s.strategies.map((strategy) => strategy.name).join()}/${s.theme.key}`;
+      if (wanted !== key) {
+        key = wanted;
+        for (const row of rows) row.element.remove();
+        rows = s.strategies.map((strategy) => {
+          const trains = h("span", { class: "ts-lane-trains" }, "trains");
+          const element = h(
+            "button",
+            { type: "button", class: "ts-lane-name", title: strategy.summary ?? null },
+            markIcon(strategy.mark, s.theme.dark, 15), h("span", { class: "ts-ellipsis" }, strategy.title), trains,
+          );
+          element.addEventListener("click", () => actions.selectLane(strategy.name));
+          layer.append(element);
+          return { element, strategy, trains };
+        });
+      }
+      const training = s.runs[s.run]?.strategy;
+      rows.forEach(({ element, strategy, trains }, i) => {
+        const chosen = strategy.name === s.lane;
+        element.style.top = `${top + i * height}px`;
+        element.style.height = `${height}px`;
+        element.style.width = `${width}px`;
+        element.setAttribute("aria-pressed", String(chosen));
+        trains.hidden = strategy.name !== training;
+      });
+    },
+  };
+}
+
+/** SVG of all lanes. `found` is null while the engine has not answered: the lanes keep their size as a skeleton. */
+export function drawLanes(s, found, { scale, top, height, right, lossX }) {
+  return s.strategies.flatMap((strategy, i) => {
+    const y = top + i * height;
+    const chosen = strategy.name === s.lane;
+    const back = chosen
+      ? svg("rect", { class: "ts-lane-back", x: 0, y, width: lossX + 8, height, rx: 4 })
+      : svg("line", { class: "ts-lane-rule", x1: scale.left, x2: right, y1: y + height - 0.5, y2: y + height - 0.5 });
+    if (!found) {
+      const bar = svg("rect", {
+        class: "ts-skeleton", x: scale.left, y: y + height / 2 - 3, width: (right - scale.left) * (0.35 + 0.07 * (i % 4)), height: 6, rx: 3,
+      });
+      return [back, s.message ? null : bar].filter(Boolean);
+    }
+    return [back, ...laneContent(s, found, strategy, { scale, y, height, right, lossX })];
+  });
+}
+
+function laneContent(s, found, strategy, { scale, y, height, right, lossX }) {
+  const { run, answer, at, positive } = found;
+  const colour = markColour(strategy.mark, s.theme.dark);
+  const middle = y + height / 2;
+  const pick = pickOf(answer, at, strategy, positive);
+  const parts = [];
+  const words = (text, x, anchor = "start", cls = "ts-lane-words") =>
+    svg("text", { class: cls, x, y: middle + 4, "text-anchor": anchor }, text);
+  const shape = (x, filled) =>
+    svg("path", {
+      d: shapePath(strategy.mark?.shape, Math.min(6, height * 0.3)),
+      transform: `translate(${x.toFixed(1)},${middle})`,
+      fill: filled ? colour : "none", stroke: colour, "stroke-width": filled ? 0 : 1.4, class: "ts-lane-pick",
+    });
+
+  if (pick.kind === "missing") return [words(strategy.unavailable ?? "not available in this space", scale.left + 6)];
+  const chances = chancesOf(answer, at, strategy, positive);
+  if (chances) {
+    answer.negatives.forEach((negative, i) => {
+      if (!chances[i]) return;
+      const x = scale(distanceTo(answer, at, negative));
+      const tall = Math.max(1.5, chances[i] * (height - 7));
+      parts.push(svg("rect", { x: x - 1.5, y: y + height - 2.5 - tall, width: 3, height: tall, rx: 1, fill: colour, opacity: 0.5 }));
+    });
+  }
+  if (pick.kind === "all") {
+    for (const negative of answer.negatives) {
+      const x = scale(distanceTo(answer, at, negative));
+      parts.push(svg("line", { x1: x, x2: x, y1: middle - 4, y2: middle + 4, stroke: colour, "stroke-width": 1.6 }));
+    }
+    const losses = answer.negatives.map((negative) => measure(answer, at, positive, negative, run).loss);
+    const mean = losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
+    parts.push(words(`all ${losses.length}`, right - 2, "end"), lossText(mean, lossX, middle, "mean of all"));
+    return parts;
+  }
+  if (pick.kind === "abstains") return [...parts, words("abstains", scale.left + 6, "start", "ts-lane-words ts-abstains")];
+
+  const x = scale(distanceTo(answer, at, pick.negative));
+  if (chances) {
+    parts.push(svg("circle", { class: "ts-lane-ring", cx: x, cy: middle, r: Math.min(8, height * 0.42), fill: "none", stroke: colour, "stroke-width": 2 }));
+  }
+  parts.push(shape(x, true));
+  if (pick.own) {
+    const own = scale(distanceTo(answer, at, pick.positive));
+    // The hollow mark is the positive that this strategy brings along: its zones differ from the ones drawn here.
+    parts.push(svg("line", { x1: own, x2: own, y1: y + 3, y2: y + height - 3, stroke: colour, "stroke-width": 1.6, "stroke-dasharray": "2 2" }));
+    const room = Math.max(own, x) + 150 < right;
+    parts.push(words("own positive", room ? own + 5 : right - 2, room ? "start" : "end", "ts-lane-words ts-own"));
+  }
+  parts.push(lossText(measure(answer, at, pick.positive, pick.negative, run).loss, lossX, middle));
+  return parts;
+}
+
+function lossText(loss, x, middle, title = null) {
+  const text = svg("text", { class: "ts-lane-loss", x, y: middle + 4, "text-anchor": "end" }, fixed(loss, Math.min(3, decimalsFor(loss))));
+  if (title) text.append(svg("title", {}, title));
+  return text;
+}

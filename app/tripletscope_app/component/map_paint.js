@@ -1,0 +1,216 @@
+// What lies under and over the points: the zones as rings, lines to the picks, thumbnails, class names, the scale bar.
+import { className } from "./store.js";
+import { niceStep, tickText } from "./scale.js";
+import { initialsOf } from "./sprite.js";
+import { rgba } from "./theme.js";
+
+/** Position of a sample at time t (in frames, fractional while tweening). */
+export function positionAt(run, t, index) {
+  const at = Math.min(run.frames.length - 1, Math.floor(t));
+  const next = Math.min(run.frames.length - 1, at + 1);
+  const [j, k] = [2 * (at * run.n + index), 2 * (next * run.n + index)];
+  const blend = t - at;
+  return [
+    run.pos[j] + (run.pos[k] - run.pos[j]) * blend,
+    run.pos[j + 1] + (run.pos[k + 1] - run.pos[j + 1]) * blend,
+  ];
+}
+
+function medianOf(values) {
+  values.sort();
+  return values[values.length >> 1];
+}
+
+const shapesOfFrames = new WeakMap();
+
+/** Where each class sits in a frame (the member nearest to the median) and how wide the whole cloud is. */
+export function frameShape(run, frame) {
+  if (!shapesOfFrames.has(run)) shapesOfFrames.set(run, []);
+  const known = shapesOfFrames.get(run);
+  if (known[frame]) return known[frame];
+  const members = run.class_names.map(() => []);
+  for (let i = 0; i < run.n; i++) members[run.label[i]]?.push(i);
+  const offset = 2 * frame * run.n;
+  const centres = members.map((list) => {
+    if (!list.length) return null;
+    const x = medianOf(Float32Array.from(list, (i) => run.pos[offset + 2 * i]));
+    const y = medianOf(Float32Array.from(list, (i) => run.pos[offset + 2 * i + 1]));
+    let best = list[0];
+    let nearest = Infinity;
+    for (const i of list) {
+      const d = (run.pos[offset + 2 * i] - x) ** 2 + (run.pos[offset + 2 * i + 1] - y) ** 2;
+      if (d < nearest) [best, nearest] = [i, d];
+    }
+    return best;
+  });
+  const all = Float32Array.from({ length: run.n }, (_, i) => run.pos[offset + 2 * i]);
+  const tall = Float32Array.from({ length: run.n }, (_, i) => run.pos[offset + 2 * i + 1]);
+  const [cx, cy] = [medianOf(all), medianOf(tall)];
+  const reach = Float32Array.from({ length: run.n }, (_, i) =>
+    Math.hypot(run.pos[offset + 2 * i] - cx, run.pos[offset + 2 * i + 1] - cy),
+  ).sort();
+  known[frame] = { centres, cx, cy, radius: reach[Math.floor(0.98 * (run.n - 1))] };
+  return known[frame];
+}
+
+/** Zones around the anchor, where the map is the mined space: the circle through the positive bounds "hard". */
+export function paintZones(pen, { view, anchor, positive, margin, colours, width, height }) {
+  const [x, y] = [view.toX(anchor[0]), view.toY(anchor[1])];
+  const near = Math.hypot(positive[0] - anchor[0], positive[1] - anchor[1]) * view.scale;
+  const far = near + margin * view.scale;
+  const disc = (radius) => {
+    pen.beginPath();
+    pen.arc(x, y, Math.min(radius, 4 * (width + height)), 0, 2 * Math.PI);
+  };
+  disc(far);
+  pen.fillStyle = colours.semiSoft;
+  pen.fill();
+  disc(near);
+  pen.globalCompositeOperation = "destination-out";
+  pen.fill();
+  pen.globalCompositeOperation = "source-over";
+  pen.fillStyle = colours.hardSoft;
+  pen.fill();
+  pen.lineWidth = 1.5;
+  disc(near);
+  pen.strokeStyle = colours.hard;
+  pen.stroke();
+  pen.setLineDash([5, 4]);
+  disc(far);
+  pen.strokeStyle = colours.semi;
+  pen.stroke();
+  pen.setLineDash([]);
+}
+
+function haloText(pen, text, x, y, colour, ground) {
+  pen.lineWidth = 4;
+  pen.lineJoin = "round";
+  pen.strokeStyle = ground;
+  pen.strokeText(text, x, y);
+  pen.fillStyle = colour;
+  pen.fillText(text, x, y);
+}
+
+/** Class names at their medoids; a name that would cover another one is left out. */
+export function paintClassNames(pen, { run, t, frame, view, palette, theme, width, height, blocked }) {
+  const taken = [...blocked];
+  pen.font = `600 13px ${theme.font}`;
+  pen.textAlign = "center";
+  pen.textBaseline = "middle";
+  frameShape(run, frame).centres.forEach((medoid, label) => {
+    if (medoid === null) return;
+    const [px, py] = positionAt(run, t, medoid);
+    const [x, y] = [view.toX(px), view.toY(py)];
+    const name = className(run, medoid);
+    const text = name.length > 14 ? `${name.slice(0, 13)}…` : name;
+    const half = pen.measureText(text).width / 2 + 3;
+    const box = [x - half, y - 9, x + half, y + 9];
+    if (box[0] < 0 || box[1] < 0 || box[2] > width || box[3] > height) return;
+    if (taken.some((b) => box[0] < b[2] && box[2] > b[0] && box[1] < b[3] && box[3] > b[1])) return;
+    taken.push(box);
+    haloText(pen, text, x, y, rgba(palette[label]), theme.background);
+  });
+}
+
+/** Puts each pin beside its point, away from the others, and pushes overlapping pins apart. */
+export function placePins(pins, width, height) {
+  const cx = pins.reduce((sum, pin) => sum + pin.x, 0) / pins.length;
+  const cy = pins.reduce((sum, pin) => sum + pin.y, 0) / pins.length;
+  for (const pin of pins) {
+    const away = Math.hypot(pin.x - cx, pin.y - cy);
+    // In a collapsed space all points coincide; each role then has its own side to stand on.
+    const angle = away > 3 ? Math.atan2(pin.y - cy, pin.x - cx) : pin.side;
+    pin.px = pin.x + Math.cos(angle) * (pin.size / 2 + 12);
+    pin.py = pin.y + Math.sin(angle) * (pin.size / 2 + 12);
+  }
+  for (let round = 0; round < 24; round++) {
+    for (const [i, a] of pins.entries()) {
+      for (const b of pins.slice(i + 1)) {
+        const need = (a.size + b.size) / 2 + 7;
+        const [dx, dy] = [b.px - a.px, b.py - a.py];
+        const overlap = need - Math.max(Math.abs(dx), Math.abs(dy));
+        if (overlap <= 0) continue;
+        const length = Math.hypot(dx, dy) || 1;
+        const [ux, uy] = length > 1 ? [dx / length, dy / length] : [1, 0];
+        a.px -= (ux * overlap) / 2;
+        a.py -= (uy * overlap) / 2;
+        b.px += (ux * overlap) / 2;
+        b.py += (uy * overlap) / 2;
+      }
+      const room = a.size / 2 + 4;
+      a.px = Math.min(width - room, Math.max(room, a.px));
+      a.py = Math.min(height - room, Math.max(room, a.py));
+    }
+  }
+  return pins;
+}
+
+/** One thumbnail with its ring and the short leader to its point. */
+export function paintPin(pen, pin, run, sheet, theme) {
+  const half = pin.size / 2;
+  pen.strokeStyle = pin.ring;
+  pen.lineWidth = 1.2;
+  pen.beginPath();
+  pen.moveTo(pin.x, pin.y);
+  pen.lineTo(pin.px, pin.py);
+  pen.stroke();
+  pen.beginPath();
+  pen.arc(pin.x, pin.y, 4.5, 0, 2 * Math.PI);
+  pen.lineWidth = 2;
+  pen.stroke();
+  pen.beginPath();
+  pen.roundRect(pin.px - half - 3, pin.py - half - 3, pin.size + 6, pin.size + 6, pin.round ? half + 3 : 5);
+  pen.fillStyle = theme.background;
+  pen.fill();
+  pen.lineWidth = pin.weight;
+  pen.stroke();
+  pen.save();
+  pen.clip();
+  if (sheet) {
+    const { width, height, columns, pixelated } = run.thumb;
+    const zoom = (pin.size * (pin.round ? 0.8 : 1)) / Math.max(width, height);
+    pen.imageSmoothingEnabled = !pixelated;
+    pen.drawImage(
+      sheet.canvas,
+      (pin.index % columns) * width,
+      Math.floor(pin.index / columns) * height,
+      width,
+      height,
+      pin.px - (width * zoom) / 2,
+      pin.py - (height * zoom) / 2,
+      width * zoom,
+      height * zoom,
+    );
+  } else {
+    pen.font = `600 ${Math.round(pin.size * 0.5)}px ${theme.font}`;
+    pen.textAlign = "center";
+    pen.textBaseline = "middle";
+    pen.fillStyle = theme.text;
+    pen.fillText(initialsOf(run, pin.index), pin.px, pin.py + 1);
+  }
+  pen.restore();
+}
+
+/** The margin as a bar, or a round length with its relation to the margin where the margin would not fit. */
+export function paintScaleBar(pen, { view, margin, theme, width, height }) {
+  let [length, text] = [margin, `margin ${tickText(margin)}`];
+  const fits = margin * view.scale;
+  if (fits < 14 || fits > width * 0.45) {
+    length = niceStep(60 / view.scale);
+    const ratio = length / margin;
+    text = `${tickText(length)} = ${ratio >= 1 ? `${tickText(ratio)} margins` : `margin / ${tickText(1 / ratio)}`}`;
+  }
+  const [x, y, w] = [14, height - 16, length * view.scale];
+  pen.strokeStyle = theme.text;
+  pen.lineWidth = 1.5;
+  pen.beginPath();
+  pen.moveTo(x, y - 5);
+  pen.lineTo(x, y);
+  pen.lineTo(x + w, y);
+  pen.lineTo(x + w, y - 5);
+  pen.stroke();
+  pen.font = `12px ${theme.font}`;
+  pen.textAlign = "left";
+  pen.textBaseline = "middle";
+  haloText(pen, text, x + w + 8, y - 2, theme.text, theme.background);
+}

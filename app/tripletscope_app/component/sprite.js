@@ -1,0 +1,109 @@
+// Thumbnails: one sheet per run, drawn as CSS backgrounds (ruler, cards) and onto canvases (map).
+import { h } from "./dom.js";
+import { className } from "./store.js";
+import { parseColour } from "./theme.js";
+
+// Line art (white ink on black, as MNIST and its kin store it) would be a heap of black tiles on a light page.
+const INK_SHARE = 0.35;
+
+/** True for grey pictures whose ground is mostly black: these are strokes, and may take the page's ink colour. */
+function isInk(pixels) {
+  let ground = 0;
+  let looked = 0;
+  // Every 7th pixel is plenty, and keeps a sheet of 2,000 photographs under a few milliseconds.
+  for (let i = 0; i < pixels.length; i += 28) {
+    if (pixels[i] !== pixels[i + 1] || pixels[i] !== pixels[i + 2]) return false;
+    if (pixels[i] < 24) ground++;
+    looked++;
+  }
+  return looked > 0 && ground / looked > INK_SHARE;
+}
+
+/** Sheets by run digest: `sheet(run)` gives {url, canvas} or null until it is decoded; `onready` fires then. */
+export function createSprites(onready) {
+  const sheets = new Map();
+  let ink = "#000000";
+  let generation = 0;
+
+  async function decode(run, mine) {
+    const bitmap = await createImageBitmap(new Blob([run.sprite], { type: "image/png" }));
+    const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    context.drawImage(bitmap, 0, 0);
+    bitmap.close();
+    const image = context.getImageData(0, 0, canvas.width, canvas.height);
+    const line = isInk(image.data);
+    if (line) {
+      const [r, g, b] = parseColour(ink);
+      for (let i = 0; i < image.data.length; i += 4) {
+        const stroke = image.data[i];
+        image.data.set([r, g, b, stroke], i);
+      }
+      context.putImageData(image, 0, 0);
+    }
+    const blob = await canvas.convertToBlob();
+    if (mine !== generation) return; // the theme changed meanwhile, or the view is gone
+    sheets.set(run.digest, { url: URL.createObjectURL(blob), canvas, line, width: canvas.width });
+    onready();
+  }
+
+  function forget() {
+    generation++;
+    for (const sheet of sheets.values()) if (sheet?.url) URL.revokeObjectURL(sheet.url);
+    sheets.clear();
+  }
+
+  return {
+    sheet(run) {
+      if (!run.thumb || !run.sprite) return null;
+      if (!sheets.has(run.digest)) {
+        sheets.set(run.digest, null);
+        decode(run, generation).catch(() => {}); // a broken sheet leaves the initials, which are readable
+      }
+      return sheets.get(run.digest);
+    },
+    setInk(colour) {
+      if (colour === ink) return;
+      ink = colour;
+      forget();
+    },
+    stop: forget,
+  };
+}
+
+/** Up to two characters that stand for a sample without a picture. */
+export function initialsOf(run, index) {
+  return Array.from(className(run, index).trim()).slice(0, 2).join("") || "?";
+}
+
+/** A thumbnail element; `paintThumb` fills it. */
+export function thumbElement(tag, attributes) {
+  return h(tag, attributes, h("span", { class: "ts-thumb-picture", "aria-hidden": "true" }));
+}
+
+/** Shows one sample in a thumbnail element of `size` CSS pixels. */
+export function paintThumb(element, run, index, size, sprites) {
+  const picture = element.firstElementChild;
+  const sheet = sprites.sheet(run);
+  const stamp = `${run.digest}/${index}/${size}/${sheet?.url ?? ""}`;
+  if (element.dataset.stamp === stamp) return;
+  element.dataset.stamp = stamp;
+  element.style.setProperty("--size", `${size}px`);
+  picture.textContent = sheet ? "" : initialsOf(run, index);
+  if (!sheet) {
+    picture.style.backgroundImage = "none";
+    return;
+  }
+  const { width, height, columns, pixelated } = run.thumb;
+  // The longer side fills the square; the other keeps its proportion.
+  const zoom = size / Math.max(width, height);
+  const [column, row] = [index % columns, Math.floor(index / columns)];
+  Object.assign(picture.style, {
+    backgroundImage: `url(${sheet.url})`,
+    backgroundSize: `${sheet.width * zoom}px auto`,
+    backgroundPosition: `${-column * width * zoom}px ${-row * height * zoom}px`,
+    width: `${width * zoom}px`,
+    height: `${height * zoom}px`,
+    imageRendering: pixelated ? "pixelated" : "auto",
+  });
+}

@@ -1,0 +1,76 @@
+// One recorded run, as it arrived: a binary blob turned into typed arrays, kept where both components find it.
+//
+// Layout: [u32 header length, little-endian][JSON header][sections]. Offsets count from the first section, and every
+// section starts on four bytes, so Float32Array can look straight into the buffer without a copy.
+
+const ARRAY_TYPES = { f32: Float32Array, i32: Int32Array, u16: Uint16Array, u8: Uint8Array };
+
+// Runs stay in memory across page switches (the browser would not get the bytes again); the oldest leave first.
+const RUNS_KEPT = 12;
+
+/** A run: the header's fields, plus `pos`, `row`, `label`, `series` and `sprite` as typed arrays. */
+export function parseBlob(bytes) {
+  const start = bytes.byteOffset;
+  // A Uint8Array from a websocket message may begin anywhere; typed arrays need their own alignment.
+  const buffer = start % 4 === 0 ? bytes.buffer : bytes.slice().buffer;
+  const base = start % 4 === 0 ? start : 0;
+  const length = new DataView(buffer, base).getUint32(0, true);
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, base + 4, length)));
+  if (header.version !== 1) throw new Error(`This page reads version 1 of a run, not version ${header.version}.`);
+  const run = { ...header };
+  for (const [name, { offset, dtype, shape }] of Object.entries(header.sections)) {
+    const count = shape.reduce((product, size) => product * size, 1);
+    run[name] = new ARRAY_TYPES[dtype](buffer, base + 4 + length + offset, count);
+  }
+  run.seriesOf = indexSeries(run);
+  return run;
+}
+
+/** {name: Float32Array over run.steps}: one row of `series` each, sharing its memory. */
+function indexSeries(run) {
+  const width = run.steps.length;
+  return Object.fromEntries(
+    run.series_names.map((name, k) => [name, run.series.subarray(k * width, (k + 1) * width)]),
+  );
+}
+
+/** The page-wide shelf of runs. */
+export function runShelf() {
+  globalThis.__tripletscope ??= { runs: {} };
+  return globalThis.__tripletscope.runs;
+}
+
+/** Puts a run on the shelf and tells every view. */
+export function shelveRun(run) {
+  const shelf = runShelf();
+  delete shelf[run.digest]; // re-inserting makes it the youngest
+  shelf[run.digest] = run;
+  for (const digest of Object.keys(shelf).slice(0, -RUNS_KEPT)) delete shelf[digest];
+  document.dispatchEvent(new CustomEvent("tripletscope:run", { detail: run.digest }));
+}
+
+/** Index of the frame that shows `step`: the nearest recorded one, the earlier of two equally near. */
+export function nearestFrame(run, step) {
+  let best = 0;
+  run.frames.forEach((frame, i) => {
+    if (Math.abs(frame - step) < Math.abs(run.frames[best] - step)) best = i;
+  });
+  return best;
+}
+
+/** Value of a curve at a frame, or null where it was not recorded. */
+export function seriesAt(run, name, frame) {
+  const curve = run.seriesOf[name];
+  if (!curve) return null;
+  const at = run.steps.indexOf(run.frames[frame]);
+  const value = at < 0 ? NaN : curve[at];
+  return Number.isFinite(value) ? value : null;
+}
+
+export function className(run, index) {
+  return String(run.class_names[run.label[index]] ?? run.label[index]);
+}
+
+export function sampleName(run, index) {
+  return String(run.ids ? run.ids[index] : run.row[index]);
+}

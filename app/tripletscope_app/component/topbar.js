@@ -1,0 +1,80 @@
+// The question, the pills of the race, play and step.
+import { h, setText, svg } from "./dom.js";
+import { className } from "./store.js";
+import { touches } from "./state.js";
+import { markColour, markIcon } from "./marks.js";
+
+const ICONS = {
+  play: "M4,2.5L13.5,8L4,13.5Z",
+  pause: "M3.5,2.5H6.8V13.5H3.5ZM9.2,2.5H12.5V13.5H9.2Z",
+  next: "M3,2.5L10,8L3,13.5ZM11,2.5H13V13.5H11Z",
+  back: "M13,2.5L6,8L13,13.5ZM3,2.5H5V13.5H3Z",
+};
+
+function icon(name) {
+  return svg("svg", { width: 16, height: 16, viewBox: "0 0 16 16", "aria-hidden": "true" }, svg("path", { d: ICONS[name], fill: "currentColor" }));
+}
+
+export function createTopbar({ state, actions }) {
+  const title = h("h2", { class: "ts-title" });
+  const subtitle = h("p", { class: "ts-subtitle" });
+  const pills = h("div", { class: "ts-pills", role: "group", "aria-label": "Strategy that trains" });
+  const play = h("button", { type: "button", class: "ts-play" });
+  const back = h("button", { type: "button", class: "ts-icon-button ts-step", "aria-label": "one frame back", title: "one frame back (←)" }, icon("back"));
+  const next = h("button", { type: "button", class: "ts-icon-button ts-step", "aria-label": "one frame on", title: "one frame on (→)" }, icon("next"));
+  const counter = h("span", { class: "ts-step-number" });
+  const total = h("span", { class: "ts-step-total" });
+  const notes = h("button", { type: "button", class: "ts-notes-toggle", title: "show or hide the two notes" }, "notes");
+  const head = h("header", { class: "ts-head" }, title, subtitle);
+  const bar = h(
+    "div", { class: "ts-bar" },
+    h("span", { class: "ts-bar-label" }, "Learn from"), pills, h("span", { class: "ts-gap" }), notes,
+    h("span", { class: "ts-step-text" }, counter, total), back, play, next,
+  );
+
+  play.addEventListener("click", () => actions.togglePlay());
+  back.addEventListener("click", () => actions.stepBy(-1));
+  next.addEventListener("click", () => actions.stepBy(1));
+  notes.addEventListener("click", () => state.set({ notes: !state.get().notes }));
+
+  function drawPills(s) {
+    pills.replaceChildren(
+      ...s.race.map((entry, i) => {
+        const ready = entry.digest in s.runs;
+        const pill = h(
+          "button",
+          {
+            type: "button", class: "ts-pill", "data-digest": entry.digest, "aria-pressed": String(entry.digest === s.run),
+            "aria-busy": ready ? null : "true", title: i < 6 ? `key ${i + 1}` : null, style: { "--mark": markColour(entry.mark, s.theme.dark) },
+          },
+          markIcon(entry.mark, s.theme.dark, 16), h("span", { class: "ts-ellipsis" }, entry.title),
+        );
+        pill.addEventListener("click", () => actions.selectRun(entry.digest));
+        return pill;
+      }),
+    );
+  }
+
+  state.subscribe((s, changed) => {
+    const run = s.runs[s.run];
+    if (touches(changed, "title", "subtitle", "anchor", "run", "runs")) {
+      setText(title, s.title.replaceAll("{anchor}", run ? className(run, s.anchor) : "…"));
+      setText(subtitle, s.subtitle);
+      head.hidden = !s.title && !s.subtitle;
+    }
+    if (touches(changed, "race", "run", "runs", "theme")) drawPills(s);
+    if (touches(changed, "playing")) {
+      play.replaceChildren(icon(s.playing ? "pause" : "play"), h("span", {}, s.playing ? "Pause" : "Play"));
+      play.setAttribute("aria-label", s.playing ? "pause" : "play the whole run");
+      play.title = "Space";
+    }
+    if (touches(changed, "notes")) notes.setAttribute("aria-pressed", String(s.notes));
+    if (run && touches(changed, "frame", "run", "runs")) {
+      setText(counter, `step ${run.frames[s.frame]}`);
+      setText(total, ` / ${run.frames.at(-1)}`);
+      total.title = run.state_text ?? "";
+    }
+  });
+
+  return { head, bar, stop() {} };
+}

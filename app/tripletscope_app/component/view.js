@@ -1,0 +1,257 @@
+// The instrument: one map, one ruler, one scrubber, one state. Python sends runs once and small JSON afterwards; it hears
+// of a new anchor, positive or run, and of time only when it has come to rest.
+import { h } from "./dom.js";
+import { nearestFrame, runShelf } from "./store.js";
+import { readTheme } from "./theme.js";
+import { createState, touches } from "./state.js";
+import { currentAnswer, decodeAnswer } from "./answers.js";
+import { createSprites } from "./sprite.js";
+import { glideCamera, homeCamera } from "./camera.js";
+import { createMap, openingCamera } from "./map.js";
+import { createRuler } from "./ruler.js";
+import { createSentence } from "./sentence.js";
+import { createScrubber } from "./scrubber.js";
+import { createCounters } from "./counters.js";
+import { createCurves } from "./curves.js";
+import { createPlayer } from "./player.js";
+import { createTopbar } from "./topbar.js";
+
+const ANSWERS_KEPT = 90; // thirty anchors of a race of three: going back is immediate
+const KEY_REST = 350; // ms after the last arrow key until Python is told
+const instruments = new WeakMap();
+
+/** Zone colours for canvases; the style sheet has the same for everything else. Okabe-Ito. */
+function zoneColoursOf(dark) {
+  return dark
+    ? { hard: "#f0a830", semi: "#5cb8ee", hardSoft: "rgba(240, 168, 48, 0.20)", semiSoft: "rgba(86, 180, 233, 0.15)" }
+    : { hard: "#d98a00", semi: "#0072b2", hardSoft: "rgba(230, 159, 0, 0.22)", semiSoft: "rgba(0, 114, 178, 0.11)" };
+}
+
+function createInstrument(parent) {
+  const root = h("div", { class: "ts-instrument" });
+  const state = createState({
+    title: "", subtitle: "", race: [], strategies: [], runs: { ...runShelf() }, answers: new Map(), message: null, asking: false,
+    run: null, frame: 0, t: 0, anchor: 0, positive: null, lane: null, hover: null, pinned: null,
+    playing: false, dragging: false, notes: true, camera: { x: 0, y: 0, zoom: 1 }, theme: null, zoneColours: null,
+  });
+  let send = () => {};
+  let wish = null; // the selection as Python last asked for it, until its run has arrived
+  let seenRevision = -Infinity;
+  let zoom = null;
+  let opened = false;
+  let lastSent = "";
+  let keyTimer = 0;
+
+  function selection() {
+    const s = state.get();
+    const run = s.runs[s.run];
+    const positive = currentAnswer(s)?.positive ?? s.positive;
+    return { run: s.run, step: run ? run.frames[s.frame] : 0, anchor: s.anchor, positive, rev: seenRevision };
+  }
+
+  function commit() {
+    clearTimeout(keyTimer);
+    const value = selection();
+    const text = JSON.stringify(value);
+    if (text === lastSent || !state.get().runs[value.run]) return;
+    lastSent = text;
+    send("selection", value);
+  }
+
+  const player = createPlayer({ state, commit });
+  const sprites = createSprites(() => state.touch("sprites"));
+  const actions = {
+    togglePlay: player.toggle,
+    scrub: player.scrub,
+    release: player.release,
+    stepBy: player.stepBy,
+    cameraHome: () => glideCamera(state, homeCamera(state.get().runs[state.get().run]), 250),
+    selectLane: (name) => state.set({ lane: name }),
+    selectAnchor(index) {
+      if (index === state.get().anchor) return;
+      state.set({ anchor: index, positive: null, hover: null, pinned: null, message: null });
+      commit();
+    },
+    chooseCandidate(sample) {
+      const found = currentAnswer(state.get());
+      if (found?.answer.positives.includes(sample)) {
+        state.set({ positive: sample, pinned: null });
+        commit();
+      } else state.set({ pinned: state.get().pinned === sample ? null : sample });
+    },
+    selectRun(digest) {
+      const s = state.get();
+      const run = s.runs[digest];
+      if (!run || digest === s.run) return;
+      const step = s.runs[s.run]?.frames[s.frame] ?? 0;
+      if (s.playing) player.pause();
+      player.halt();
+      const frame = nearestFrame(run, step);
+      state.set({ run: digest, frame, t: frame, lane: laneFor(run, s), pinned: null, hover: null });
+      commit();
+    },
+  };
+
+  // "own" triplets have no lane; then the sentence speaks about the lane chosen before, or the first one.
+  function laneFor(run, s) {
+    const names = s.strategies.map((strategy) => strategy.name);
+    if (names.includes(run.strategy)) return run.strategy;
+    return names.includes(s.lane) ? s.lane : names[0] ?? null;
+  }
+
+  const context = { state, actions, sprites };
+  const topbar = createTopbar(context);
+  const scrubber = createScrubber(context);
+  const map = createMap(context);
+  const ruler = createRuler(context);
+  const sentence = createSentence(context);
+  const counters = createCounters(context);
+  const curves = createCurves(context);
+  const right = h("div", { class: "ts-right" }, ruler.element, sentence.element);
+  root.append(topbar.head, topbar.bar, scrubber.element, h("div", { class: "ts-main" }, map.element, right), counters.element, curves.element);
+
+  /** Takes Python's selection once its run is here. */
+  function adopt() {
+    const run = wish && state.get().runs[wish.run];
+    if (!run) return;
+    player.halt();
+    const frame = nearestFrame(run, wish.step ?? run.frames.at(-1));
+    const anchor = Number.isInteger(wish.anchor) && wish.anchor >= 0 && wish.anchor < run.n ? wish.anchor : 0;
+    const s = state.get();
+    state.set({ run: wish.run, frame, t: frame, anchor, positive: wish.positive ?? null, lane: laneFor(run, s), playing: false, dragging: false, hover: null, pinned: null });
+    if (!opened) {
+      opened = true;
+      state.set({ camera: openingCamera(run, frame, zoom) });
+    }
+    wish = null;
+    lastSent = JSON.stringify(selection()); // Python knows what it asked for
+  }
+
+  function takeAnswers(answers) {
+    const kept = new Map(state.get().answers);
+    let grew = false;
+    for (const [digest, raw] of Object.entries(answers ?? {})) {
+      if (!raw) continue;
+      const key = `${digest}/${raw.anchor}`;
+      // The same answer comes with every message; decoding it again would redraw the ruler for nothing.
+      if (kept.get(key)?.stamp === raw.distances) continue;
+      kept.set(key, { ...decodeAnswer(raw), stamp: raw.distances });
+      grew = true;
+    }
+    if (!grew) return;
+    for (const key of [...kept.keys()].slice(0, -ANSWERS_KEPT)) kept.delete(key);
+    state.set({ answers: kept });
+  }
+
+  function retheme() {
+    const theme = readTheme(root);
+    if (theme.key === state.get().theme?.key) return;
+    root.dataset.theme = theme.dark ? "dark" : "light";
+    sprites.setInk(theme.text);
+    state.set({ theme, zoneColours: zoneColoursOf(theme.dark) });
+  }
+
+  const onRun = () => {
+    state.set({ runs: { ...runShelf() } });
+    adopt();
+  };
+
+  function onKey(event) {
+    const target = event.composedPath()[0];
+    const busy = target instanceof Element && target.closest("input, textarea, select, [contenteditable], [role=combobox], [role=textbox]");
+    if (busy || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || !root.isConnected) return;
+    const control = target instanceof Element && target.closest("button, a, summary, [role=button], [role=tab], [role=radio]");
+    const s = state.get();
+    if (!s.runs[s.run]) return;
+    const step = (count) => {
+      player.stepBy(count);
+      clearTimeout(keyTimer);
+      keyTimer = setTimeout(commit, KEY_REST); // a held key is one journey, not thirty messages
+    };
+    const last = s.runs[s.run].frames.length;
+    const keys = {
+      ArrowLeft: () => step(event.shiftKey ? -10 : -1),
+      ArrowRight: () => step(event.shiftKey ? 10 : 1),
+      Home: () => step(-last),
+      End: () => step(last),
+      a: () => actions.selectAnchor(Math.floor(Math.random() * s.runs[s.run].n)),
+    };
+    if (event.key === " " && !control) {
+      if (!event.repeat) player.toggle();
+    } else if (keys[event.key.length === 1 ? event.key.toLowerCase() : event.key] && !(control && !root.contains(control))) {
+      keys[event.key.length === 1 ? event.key.toLowerCase() : event.key]();
+    } else if (/^[1-6]$/.test(event.key) && s.race[event.key - 1]) actions.selectRun(s.race[event.key - 1].digest);
+    else return;
+    event.preventDefault();
+  }
+
+  // Focus stays where it is when a pointer presses a button, so that Space goes on meaning "play".
+  const onPress = (event) => event.target.closest?.("button") && event.preventDefault();
+
+  document.addEventListener("tripletscope:run", onRun);
+  document.addEventListener("keydown", onKey);
+  root.addEventListener("mousedown", onPress);
+
+  state.subscribe((s, changed) => {
+    const run = s.runs[s.run];
+    root.dataset.renderer = map.renderer();
+    root.dataset.run = s.run ?? "";
+    root.toggleAttribute("data-playing", s.playing);
+    if (!run) return;
+    root.dataset.n = run.n;
+    root.dataset.step = run.frames[s.frame];
+    root.dataset.anchor = s.anchor;
+    root.dataset.positive = currentAnswer(s)?.positive ?? "";
+    root.dataset.hover = s.hover?.index ?? "";
+    root.dataset.lane = s.lane ?? "";
+    if (touches(changed, "run", "runs", "size")) root.dataset.ready = "true";
+  });
+  state.touch(...Object.keys(state.get())); // the first round draws everything
+  root.tripletscope = { project: map.project, state: () => ({ ...state.get(), selection: selection() }) };
+
+  return {
+    root,
+    update(data, setStateValue) {
+      send = setStateValue;
+      if (root.parentNode !== parent) parent.append(root);
+      retheme();
+      takeAnswers(data.answers);
+      const by = (a, b) => (a.order ?? 0) - (b.order ?? 0);
+      zoom = data.zoom ?? null;
+      // Equal lists keep their identity: a rerun that changes nothing must not redraw anything.
+      const keep = (key, value) => (JSON.stringify(state.get()[key]) === JSON.stringify(value) ? {} : { [key]: value });
+      state.set({
+        title: data.title ?? "", subtitle: data.subtitle ?? "", message: data.message ?? null, asking: Boolean(data.asking),
+        ...keep("race", [...(data.runs ?? [])].sort(by)), ...keep("strategies", [...(data.strategies ?? [])].sort(by)),
+      });
+      const asked = data.selection;
+      if (asked && asked.rev > seenRevision) {
+        seenRevision = asked.rev;
+        wish = asked;
+      }
+      adopt();
+      for (const panel of [scrubber, map, ruler, curves]) panel.resize();
+      state.flush();
+    },
+    stop() {
+      state.set({ gone: true });
+      clearTimeout(keyTimer);
+      document.removeEventListener("tripletscope:run", onRun);
+      document.removeEventListener("keydown", onKey);
+      for (const part of [player, sprites, topbar, scrubber, map, ruler, sentence, counters, curves]) part.stop();
+      state.stop();
+      root.remove();
+    },
+  };
+}
+
+export default function showInstrument({ data, parentElement, setStateValue }) {
+  if (!data) return undefined;
+  if (!instruments.has(parentElement)) instruments.set(parentElement, createInstrument(parentElement));
+  const instrument = instruments.get(parentElement);
+  instrument.update(data, setStateValue);
+  return () => {
+    instrument.stop();
+    if (instruments.get(parentElement) === instrument) instruments.delete(parentElement);
+  };
+}

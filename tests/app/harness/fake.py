@@ -1,0 +1,344 @@
+"""Fake runs for the instrument: three recordings of the digits that look real, without any training.
+
+`build(folder)` writes everything the static harness page needs: the bundled modules, the style sheet, one blob per run,
+and the view state. The blob's layout is the one the app packs, written a second time on purpose: a writer and a reader
+that share no code find each other's mistakes.
+"""
+
+import base64
+import json
+import re
+import shutil
+import struct
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+HERE = Path(__file__).resolve().parent
+COMPONENT = HERE.parents[2] / "app" / "tripletscope_app" / "component"
+STEPS = 400
+MARGIN = 1.0
+
+# Away from the zones' orange, blue and green, and no two alike without colour: the shape always differs.
+MARKS = {
+    "random": {"light": "#5B6470", "dark": "#B9C0CC", "shape": "circle", "dash": [2, 4]},
+    "batch-all": {"light": "#7A5C3E", "dark": "#C9A98A", "shape": "plus", "dash": [1, 3]},
+    "hardest": {"light": "#8C1C3A", "dark": "#F08CA6", "shape": "triangle", "dash": [8, 3]},
+    "batch-hard": {"light": "#C2185B", "dark": "#FF6FA5", "shape": "triangle-down", "dash": [6, 3, 2, 3]},
+    "semi-hard": {"light": "#6A3FB5", "dark": "#B79BFF", "shape": "diamond", "dash": []},
+    "semi-hard-random": {"light": "#9A6FD8", "dark": "#D6C4FF", "shape": "star", "dash": [4, 4]},
+    "easy-positive": {"light": "#2F4858", "dark": "#9CC3D5", "shape": "square", "dash": [10, 4]},
+    "distance-weighted": {"light": "#4E4E8F", "dark": "#A9A9E8", "shape": "cross", "dash": [3, 2]},
+}
+TITLES = {
+    "random": ("Random", "one uniform negative for every pair", True, "pair"),
+    "batch-all": ("Batch all", "every eligible triplet", False, "all"),
+    "hardest": ("Hardest", "the nearest negative for every pair", False, "pair"),
+    "batch-hard": ("Batch hard", "farthest positive, nearest negative", False, "anchor"),
+    "semi-hard": ("Semi-hard", "the nearest negative beyond the positive, inside the margin", False, "pair"),
+    "semi-hard-random": ("Semi-hard random", "a uniform negative inside the margin", True, "pair"),
+    "easy-positive": ("Easy positive", "nearest positive, nearest negative", False, "anchor"),
+    "distance-weighted": ("Distance weighted", "by the inverse density of distances", True, "pair"),
+}
+RACE = ("random", "semi-hard", "batch-hard")
+
+
+def frame_steps(last: int = STEPS) -> list[int]:
+    """Steps of the frames: 0, 1, 2, … growing by about 12 %."""
+    steps = [0]
+    while steps[-1] < last:
+        steps.append(min(last, max(steps[-1] + 1, round(steps[-1] * 1.125))))
+    return sorted({*steps, 30})
+
+
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """Images (N, 8, 8) uint8 and labels (N,) of scikit-learn's digits."""
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    return (data.images * (255 / 16)).astype(np.uint8), data.target.astype(np.uint16)
+
+
+def sprite_png(images: np.ndarray, columns: int = 43) -> bytes:
+    """One PNG with all thumbnails in a grid, row by row."""
+    count, height, width = images.shape
+    rows = -(-count // columns)
+    sheet = np.zeros((rows * height, columns * width), np.uint8)
+    for i, image in enumerate(images):
+        y, x = divmod(i, columns)
+        sheet[y * height : (y + 1) * height, x * width : (x + 1) * width] = image
+    out = BytesIO()
+    Image.fromarray(sheet).save(out, "PNG")
+    return out.getvalue()
+
+
+def fake_positions(images: np.ndarray, labels: np.ndarray, strategy: str, frames: list[int]) -> np.ndarray:
+    """Positions (F, N, 2): from the PCA of the pixels to class clusters, or to a dot for batch-hard."""
+    flat = images.reshape(len(images), -1).astype(np.float64) / 255
+    flat -= flat.mean(0)
+    axes = np.linalg.svd(flat, full_matrices=False)[2]
+    start = flat @ axes[:2].T
+    noise = flat @ axes[2:4].T * 0.5
+    classes = int(labels.max()) + 1
+    angle = 2 * np.pi * np.arange(classes) / classes
+    centres = np.stack([np.cos(angle), np.sin(angle)], 1)[labels]
+    reach = {"random": 7.0, "semi-hard": 4.0, "batch-hard": 1.2}.get(strategy, 4.0)
+    blur = {"random": 0.9, "semi-hard": 0.45, "batch-hard": 0.5}.get(strategy, 0.6)
+    out = []
+    for step in frames:
+        s = step / (step + 40)
+        scale = 0.02 + 0.98 * np.exp(-step / 4) + 0.4 * max(0, step - 120) / STEPS if strategy == "batch-hard" else 1
+        out.append(scale * ((1 - s) * start + s * (reach * centres + blur * noise)))
+    return np.asarray(out, np.float32)
+
+
+def distances_from(positions: np.ndarray, anchor: int, candidates: list[int]) -> np.ndarray:
+    """Distances (F, B) float32 from the anchor to each candidate."""
+    difference = positions[:, candidates] - positions[:, anchor][:, None]
+    return np.sqrt((difference * difference).sum(-1, dtype=np.float32)).astype(np.float32)
+
+
+def probe_batch(labels: np.ndarray, anchor: int, classes: int = 8, per_class: int = 4, seed: int = 0) -> list[int]:
+    """Candidates: the anchor first, P classes of K samples each."""
+    rng = np.random.default_rng([seed, anchor])
+    own = int(labels[anchor])
+    others = [int(c) for c in rng.permutation(np.unique(labels)) if c != own][: classes - 1]
+    mates = np.flatnonzero((labels == own) & (np.arange(len(labels)) != anchor))
+    batch = [anchor, *rng.choice(mates, min(per_class - 1, len(mates)), replace=False)]
+    for c in others:
+        members = np.flatnonzero(labels == c)
+        batch += list(rng.choice(members, min(per_class, len(members)), replace=False))
+    return [int(i) for i in batch]
+
+
+def b64(array: np.ndarray) -> str:
+    """The array's bytes, little-endian, as base64."""
+    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
+
+
+def answer(positions: np.ndarray, labels: np.ndarray, frames: list[int], anchor: int, margin: float = MARGIN) -> dict:
+    """What every strategy would pick for one anchor at every frame."""
+    batch = probe_batch(labels, anchor)
+    own = int(labels[anchor])
+    positives = [i for i in batch[1:] if labels[i] == own]
+    negatives = [i for i in batch if labels[i] != own]
+    d = distances_from(positions, anchor, batch)
+    d_p = d[:, [batch.index(i) for i in positives]]
+    d_n = d[:, [batch.index(i) for i in negatives]]
+    gap = (d_n[:, None, :] - d_p[:, :, None]).astype(np.float32)  # (F, P, N)
+    band = (gap > 0) & (gap < np.float32(margin))
+    rng = np.random.default_rng(anchor)
+
+    def draw(weights: np.ndarray) -> np.ndarray:
+        noisy = np.where(weights > 0, np.log(np.maximum(weights, 1e-9)) + rng.gumbel(size=weights.shape), -np.inf)
+        return np.where(weights.any(-1), noisy.argmax(-1), -1)
+
+    nearest = np.broadcast_to(d_n.argmin(1)[:, None], gap.shape[:2])
+    banded = np.where(band, d_n[:, None, :], np.inf)
+    ones, ring = np.ones_like(gap), band.astype(float)
+    weighted = np.exp(-((d_n[:, None, :] - 1.2) ** 2)) * ones
+    picks = {
+        "random": draw(ones),
+        "hardest": nearest,
+        "batch-hard": nearest,
+        "semi-hard": np.where(band.any(-1), banded.argmin(-1), -1),
+        "semi-hard-random": draw(ring),
+        "easy-positive": nearest,
+        "distance-weighted": draw(weighted),
+    }
+    shares = {"random": ones, "semi-hard-random": ring, "distance-weighted": weighted}
+    return {
+        "anchor": anchor,
+        "candidates": batch,
+        "candidates_title": "probe batch: 8 classes × 4 samples, drawn once for this anchor",
+        "positives": positives,
+        "negatives": negatives,
+        "frames": frames,
+        "distances": b64(d.astype("<f4")),
+        "picks": {name: b64(pick.astype("<i2")) for name, pick in picks.items()},
+        "own_positive": {
+            "batch-hard": b64(d_p.argmax(1).astype("<i2")),
+            "easy-positive": b64(d_p.argmin(1).astype("<i2")),
+        },
+        "probabilities": {
+            name: b64(np.round(255 * p / np.maximum(p.max(-1, keepdims=True), 1e-9)).astype("u1"))
+            for name, p in shares.items()
+        },
+    }
+
+
+def fake_series(positions: np.ndarray, frames: list[int], strategy: str) -> dict[str, np.ndarray]:
+    """Curves (S,) of a plausible run, with R@1 at frames only."""
+    steps = np.arange(STEPS + 1)
+    rng = np.random.default_rng(7)
+    sample = positions[:, ::9]
+    pair = np.sqrt(((sample[:, :, None] - sample[:, None]) ** 2).sum(-1))
+    spread = np.interp(steps, frames, pair.mean((1, 2)) / MARGIN)
+    end = {"random": 0.88, "semi-hard": 0.93, "batch-hard": 0.47}.get(strategy, 0.8)
+    recall = np.full(len(steps), np.nan)
+    for step in frames:
+        recall[step] = 0.4 + (end - 0.4) * step / (step + 25)
+    healthy = strategy != "batch-hard"
+    violating = np.clip(0.35 / (1 + steps / 30), 0, 1) if healthy else 1 - 0.4 * (steps / STEPS)
+    hard = violating * (0.35 if healthy else 0.45)
+    wobble = 1 + 0.08 * rng.standard_normal(len(steps))
+    mined = {"random": 96.0, "semi-hard": 80.0, "batch-hard": 32.0}.get(strategy, 96.0) * np.ones(len(steps))
+    loss = (
+        {"random": 0.11, "semi-hard": 0.54, "batch-hard": 1.0}.get(strategy, 0.3) * (1 + 3 / (1 + steps / 8)) * wobble
+    )
+    return {
+        "loss": loss,
+        "spread": spread,
+        "recall_at_1": recall,
+        "violating_share": violating * np.clip(wobble, 0.8, 1.0),
+        "hard_share": hard * np.clip(wobble, 0.8, 1.0),
+        "semi_hard_share": (violating - hard) * np.clip(wobble, 0.8, 1.0),
+        "easy_share": 1 - violating * np.clip(wobble, 0.8, 1.0),
+        "mined": mined,
+        "eligible": np.full(len(steps), 2688.0),
+        "active_share": np.clip(loss, 0, 1),
+        "abstained": 96 - mined,
+        "mined_share": mined / 96,
+    }
+
+
+def pack(header: dict, positions: np.ndarray, labels: np.ndarray, series: dict, sprite: bytes | None) -> bytes:
+    """The blob of one run: u32 header length, JSON header, sections padded to four bytes."""
+    frames, n, _ = positions.shape
+    curves = np.asarray(list(series.values()), "<f4")
+    arrays = {
+        "pos": (positions.astype("<f4").tobytes(), "f32", [frames, n, 2]),
+        "row": (np.arange(n, dtype="<i4").tobytes(), "i32", [n]),
+        "label": (labels.astype("<u2").tobytes(), "u16", [n]),
+        "series": (curves.tobytes(), "f32", list(curves.shape)),
+    }
+    if sprite is not None:
+        arrays["sprite"] = (sprite, "u8", [len(sprite)])
+    body, sections = b"", {}
+    for name, (data, dtype, shape) in arrays.items():
+        sections[name] = {"offset": len(body), "dtype": dtype, "shape": shape}
+        body += data + b"\0" * (-len(data) % 4)
+    text = json.dumps({**header, "series_names": list(series), "sections": sections}).encode()
+    text += b" " * (-(4 + len(text)) % 4)
+    return struct.pack("<I", len(text)) + text + body
+
+
+def header_of(digest: str, strategy: str, frames: list[int], n: int, class_names: list[str], **more: object) -> dict:
+    """The blob's header, with the fields that the app writes."""
+    return {
+        "version": 1,
+        "digest": digest,
+        "name": digest,
+        "strategy": strategy,
+        "strategy_title": TITLES[strategy][0],
+        "n": n,
+        "dims": 2,
+        "frames": frames,
+        "steps": list(range(STEPS + 1)),
+        "class_names": class_names,
+        "margin": MARGIN,
+        "distance": "euclidean",
+        "distance_title": "Euclidean distance",
+        "soft_margin": False,
+        "normalized": False,
+        "exact": True,
+        "badge": "EXACT: 2-D space",
+        "state_text": "finished, 400 steps",
+        "ids": None,
+        "texts": None,
+        "thumb": {"width": 8, "height": 8, "columns": 43, "pixelated": True},
+        **more,
+    }
+
+
+def view_state(runs: list[tuple[str, str]], answers: dict, **selection: object) -> dict:
+    """The JSON that the view component gets; runs = (digest, strategy)."""
+    return {
+        "version": 1,
+        "title": "Who should this {anchor} learn from?",
+        "subtitle": "Same data, same start, same batches; only the choice of negative differs.",
+        "runs": [
+            {"digest": digest, "strategy": name, "title": TITLES[name][0], "order": i, "mark": MARKS[name]}
+            for i, (digest, name) in enumerate(runs)
+        ],
+        "strategies": [
+            {
+                "name": name,
+                "title": title,
+                "summary": summary,
+                "order": 10 * i,
+                "stochastic": stochastic,
+                "granularity": granularity,
+                "mark": MARKS[name],
+            }
+            for i, (name, (title, summary, stochastic, granularity)) in enumerate(TITLES.items())
+        ],
+        "selection": {"run": runs[0][0], "step": 30, "anchor": 0, "positive": None, "rev": 1, **selection},
+        "answers": answers,
+        "asking": False,
+        "message": None,
+        "zoom": None,
+    }
+
+
+def bundle(kind: str) -> str:
+    """All modules of one component as a single module: imports dropped, `export` kept for the default only."""
+    names = json.loads((COMPONENT / "modules.json").read_text())[kind]
+    parts = []
+    for name in names:
+        text = (COMPONENT / name).read_text()
+        text = re.sub(r"^import .* from \"\./.*\";\n", "", text, flags=re.M)
+        parts.append(re.sub(r"^export (?!default)", "", text, flags=re.M))
+    return "\n".join(parts)
+
+
+def write_page(folder: Path) -> None:
+    """The page itself, the style sheet and the two bundles."""
+    for kind in ("view", "loader"):
+        (folder / f"{kind}.bundle.js").write_text(bundle(kind))
+    shutil.copy(COMPONENT / "instrument.css", folder / "instrument.css")
+    shutil.copy(HERE / "index.html", folder / "index.html")
+
+
+def build(folder: Path, anchor: int = 1000) -> dict:
+    """Writes the page with three fake runs; returns what tests compare with.
+
+    Returns:
+        {"positions": {digest: (F, N, 2)}, "labels", "frames", "answers": {digest: …}, "series": {digest: …}, "view"}.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    images, labels = digits()
+    frames = frame_steps()
+    names = [str(c) for c in range(10)]
+    positions = {f"fake-{s}": fake_positions(images, labels, s, frames) for s in RACE}
+    reach = max(float(np.abs(p).max()) for p in positions.values())
+    answers = {digest: answer(p, labels, frames, anchor) for digest, p in positions.items()}
+    series = {digest: fake_series(p, frames, digest.removeprefix("fake-")) for digest, p in positions.items()}
+    sprite = sprite_png(images)
+    for digest, p in positions.items():
+        strategy = digest.removeprefix("fake-")
+        scale = {"ruler_max": 14.0, "extent": 1.05 * reach, "centre": [0.0, 0.0]}
+        header = header_of(digest, strategy, frames, len(labels), names, **scale)
+        (folder / f"{digest}.bin").write_bytes(pack(header, p, labels, series[digest], sprite))
+    view = view_state(
+        [(f"fake-{s}", s) for s in RACE], answers, anchor=anchor, positive=answers["fake-random"]["positives"][0]
+    )
+    (folder / "view.json").write_text(json.dumps(view))
+    (folder / "blobs.json").write_text(json.dumps([f"{digest}.bin" for digest in positions]))
+    write_page(folder)
+    return {
+        "positions": positions,
+        "labels": labels,
+        "frames": frames,
+        "answers": answers,
+        "series": series,
+        "view": view,
+    }
+
+
+if __name__ == "__main__":
+    import sys
+
+    build(Path(sys.argv[1] if len(sys.argv) > 1 else "harness-page"))
