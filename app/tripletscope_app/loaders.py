@@ -22,6 +22,7 @@ from tripletscope.analysis.projection import Projection
 from tripletscope.errors import TripletscopeError
 from tripletscope.store.reader import Run
 from tripletscope_app.component.pack import Scale, opening_zoom, pack_run, projection_of, race_scale
+from tripletscope_app.selection import own_strategy
 
 #: Files of a run that change while it is written.
 _GROWING = ("scalars.jsonl", "status.json")
@@ -89,12 +90,14 @@ def own_races() -> list[Race]:
             [place] if (place / "config.json").is_file() else sorted(f.parent for f in place.glob("*/config.json"))
         )
         folders += [folder for folder in holders if folder not in folders]
-    groups: dict[str, list[Path]] = {}
+    groups: dict[str, list[tuple[int, Path]]] = {}
     for folder in folders:
-        groups.setdefault(_race_of(folder), []).append(folder)
+        kin, order = _kin(folder)
+        groups.setdefault(kin, []).append((order, folder))
     races, taken = [], {race.key for race in shipped_races()}
-    for members in groups.values():
-        key = base = members[0].name if len(members) == 1 else "+".join(member.name for member in members[:4])
+    for group in groups.values():
+        members = [folder for _, folder in sorted(group)]
+        key = base = members[0].name if len(members) == 1 else members[0].parent.name
         number = 2
         while key in taken:
             key, number = f"{base}-{number}", number + 1
@@ -104,13 +107,13 @@ def own_races() -> list[Race]:
     return races
 
 
-def _race_of(folder: Path) -> str:
-    """What runs of one race have in common: digests of their first weights and batches; else the folder alone."""
+def _kin(folder: Path) -> tuple[str, int]:
+    """(what runs of one race have in common, place in the race): digests of first weights and batches; the strategy."""
     try:
-        race = Run.open(folder).race
+        run = Run.open(folder)
     except TripletscopeError:
-        return str(folder)
-    return json.dumps(race, sort_keys=True) if race else str(folder)
+        return str(folder), 0
+    return json.dumps(run.race, sort_keys=True) if run.race else str(folder), own_strategy(run)["order"] or 0
 
 
 def all_races() -> list[Race]:

@@ -12,6 +12,9 @@ import numpy as np
 from tripletscope.store.reader import Run
 from tripletscope_app.theme import mark
 
+#: At step 0 all strategies look alike, at the end all is settled: in between one sees them differ.
+_TELLING_STEP = 30
+
 #: Name under which a loop's own miner is recorded. Nobody can ask it again, so it has no lane.
 OWN = "own"
 
@@ -70,7 +73,7 @@ def settle(
     place = names.index(wanted) if wanted in names else 0
     frames = list(runs[place].frame_steps)
     if step is None or step > frames[-1]:
-        step = told.get("step", frames[len(frames) // 2])
+        step = told.get("step", min(_TELLING_STEP, frames[-1] // 2))
     if anchor is None or not 0 <= anchor < len(labels):
         anchor = told.get("anchor", 0)
         positive = told.get("positive") if positive is None else positive

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 from tripletscope_app.pages.watch import watch
+
+# A file of ours: Streamlit fetches emoji and material icons from the net.
+_ICON = Path(__file__).parent / "icon.png"
 
 # Streamlit leaves 6rem above the first element; map and ruler together should fit on a 1280 x 800 screen.
 _TIGHT = """<style>
 [data-testid="stMainBlockContainer"] { padding: 1rem 1.5rem 2rem 1.5rem; max-width: 1680px; }
 [data-testid="stHeader"] { background: transparent; height: 2.25rem; min-height: 2.25rem; pointer-events: none; }
 [data-testid="stHeader"] > * { pointer-events: auto; }
-[class*="st-key-loader-"], .st-key-style { position: absolute; height: 0; overflow: hidden; }
+[data-testid="stMainBlockContainer"] > [data-testid="stVerticalBlock"] { gap: 0.5rem; }
+[data-testid="stLayoutWrapper"]:has(> .st-key-unseen) { position: absolute; height: 0; overflow: hidden; }
 </style>"""
 
 
 def main() -> None:
     """Draws the app: pages appear in the navigation when they exist."""
-    st.set_page_config(page_title="tripletscope", page_icon=":material/lens_blur:", layout="wide")
+    st.set_page_config(page_title="tripletscope", page_icon=str(_ICON), layout="wide")
     page = st.navigation([st.Page(watch, title="Watch", url_path="watch", default=True)], position="top")
-    with st.container(key="style"):
-        st.html(_TIGHT)
+    st.html(_TIGHT)  # nothing but a style element, so it takes no room
     page.run()

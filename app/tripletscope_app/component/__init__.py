@@ -40,10 +40,11 @@ def _component(entry: str) -> Callable[..., Any]:
     return st.components.v2.component(f"tripletscope_{entry}", js=bundle(entry), css=css)
 
 
-def load_run(digest: str, blob: bytes) -> None:
-    """Hands a packed run to the browser; unchanged bytes are sent once."""
-    with st.container(key=f"loader-{digest}"):
-        _component("loader")(key=f"blob-{digest}", data=blob, height=1)
+def load_runs(packed: Mapping[str, bytes]) -> None:
+    """Hands packed runs, by digest, to the browser; unchanged bytes are sent once."""
+    with st.container(key="unseen"):
+        for digest, blob in packed.items():
+            _component("loader")(key=f"blob-{digest}", data=blob, height=1)
 
 
 def instrument(data: Mapping[str, Any], *, key: str, on_selection_change: Callable[[], None]) -> Any:

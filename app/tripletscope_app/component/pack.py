@@ -150,12 +150,12 @@ def pack_run(run: Run, projection: Projection | None = None, scale: Scale | None
     if not (isinstance(samples.ids, np.ndarray) and np.array_equal(samples.ids[rows], rows)):
         ids = [str(samples.ids[int(row)]) for row in rows]
     strategy = run.training or "own"
-    described = {record["name"]: record for record in run.config.get("strategies", [])}
+    titles = {record["name"]: record["title"] for record in run.config.get("strategies", [])}
     header = {
         "version": VERSION,
         "name": run.name,
         "strategy": strategy,
-        "strategy_title": described.get(strategy, {}).get("title", "own miner" if strategy == "own" else strategy),
+        "strategy_title": titles.get(strategy, "Own picks" if strategy == "own" else strategy),
         "n": len(rows),
         "dims": 2,
         "frames": run.frame_steps,

@@ -39,8 +39,7 @@ def watch() -> None:
         st.text(sentence)  # st.text: a file's words are shown, never rendered
     if not loaded.runs:
         return
-    for digest, blob in zip(loaded.digests, loaded.blobs, strict=True):
-        component.load_run(digest, blob)
+    component.load_runs(dict(zip(loaded.digests, loaded.blobs, strict=True)))
     _instrument(race, loaded, name)
     with st.expander("What am I looking at?"):
         st.markdown(_WORDS)

@@ -159,10 +159,9 @@ class Chooser:
 
 
 def recorded_parameters(run: Run) -> dict[str, dict[str, float]]:
-    """What the run set of its training strategy's own parameters; {} for defaults."""
-    places = [run.config, *(value for value in run.config.values() if isinstance(value, dict))]
-    found: dict[str, float] = next((place["param"] for place in places if isinstance(place.get("param"), dict)), {})
-    return {run.training: dict(found)} if run.training and found else {}
+    """The parameters that the run's strategies had, by strategy; one that was not recorded has its defaults."""
+    recorded = run.config.get("strategies", [])
+    return {str(card["name"]): dict(card["values"]) for card in recorded if card.get("values")}
 
 
 def opening(runs: Sequence[Run], *, run: str, step: int, anchor: int, positive: int | None = None) -> dict[str, Any]:
