@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -55,11 +56,10 @@ class Samples:
                 f"Labels run from {int(self.labels.min())} to {int(self.labels.max())} but there are "
                 f"{len(self.class_names)} class names: number the classes 0 to {len(self.class_names) - 1}."
             )
-        if len(set(self.class_names)) != len(self.class_names):
-            twice = _first_repeated(self.class_names)
+        if (twice := _repeated(self.class_names)) is not None:
             raise DataError(f"Two classes are called {twice!r}: rename one, or give both the same label.")
-        if _has_repeats(self.ids):
-            raise DataError(f"The id {_first_repeated(list(self.ids))!r} occurs twice: make the ids unique.")
+        if (again := _repeated(self.ids)) is not None:
+            raise DataError(f"The id {again!r} occurs twice: make the ids unique.")
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -106,7 +106,8 @@ class Samples:
         small = np.flatnonzero(counts < 2)
         if len(small):
             first = int(small[0])
-            more = f" ({len(small) - 1:,} other classes are as small)" if len(small) > 1 else ""
+            others = "1 other class is" if len(small) == 2 else f"{len(small) - 1:,} other classes are"
+            more = f" ({others} as small)" if len(small) > 1 else ""
             noun = "sample" if counts[first] == 1 else "samples"
             raise DataError(
                 f"Class {self.class_names[first]!r} has {counts[first]} {noun}; a triplet needs a positive, so each "
@@ -174,16 +175,14 @@ class LabelledData:
         return replace(self, features=scaled.astype(np.float32))
 
 
-def _has_repeats(values: list[str] | NDArray[np.int64]) -> bool:
-    if isinstance(values, np.ndarray):
-        return len(np.unique(values)) != len(values)
-    return len(set(values)) != len(values)
-
-
-def _first_repeated(values: list[str]) -> str:
-    seen: set[str] = set()
-    for value in values:
+def _repeated(values: Sequence[str] | NDArray[np.int64]) -> str | int | None:
+    """The first value that stands for the second time, or None."""
+    plain = values.tolist() if isinstance(values, np.ndarray) else values
+    if len(set(plain)) == len(plain):
+        return None
+    seen: set[str | int] = set()
+    for value in plain:
         if value in seen:
-            return value
+            break
         seen.add(value)
-    raise AssertionError("asked for a repeat where there is none")
+    return value

@@ -13,7 +13,7 @@ from tripletscope.errors import DataError, SettingError
 from tripletscope.samples import THUMB_PIXELS
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
-FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "WEBP")  # what is opened, whatever the suffix promises
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")  # what is opened, whatever the suffix promises
 MAX_IMAGE_SIZE = 1024
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import gzip
 import warnings
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -48,8 +49,8 @@ def read_table(path: Path, label: str | None = None) -> LabelledData:
     if len(table) == 0:
         raise DataError(f"{path} has a header and no rows: a triplet needs three samples.")
 
-    features, notes = _features(path, table.drop(columns=list(as_text)))
     labels, class_names = encode_labels(_filled(path, table[label], "label"))
+    features, notes = _features(path, table.drop(columns=list(as_text)))
     samples = Samples(
         ids=np.arange(len(table))
         if identity is None
@@ -98,9 +99,9 @@ def _column_names(path: Path) -> list[str]:
     return names
 
 
-def _text(path: Path) -> TextIO:
+def _text(path: Path) -> TextIOWrapper:
     if path.suffix.lower() == ".gz":
-        return cast("TextIO", gzip.open(path, "rt", encoding="utf-8-sig", newline=""))
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
     return path.open(encoding="utf-8-sig", newline="")
 
 
@@ -205,18 +206,30 @@ def _numbers(path: Path, column: pd.Series[Any]) -> NDArray[np.float64]:
     if is_numeric_dtype(column):
         return column.to_numpy(dtype=np.float64, na_value=np.nan)[:, None]
     cells = column.tolist()
-    if all(isinstance(cell, np.ndarray) and cell.ndim == 1 and cell.dtype.kind in "fiu" for cell in cells):
+    if all(_is_vector(cell) for cell in cells):
         lengths = [len(cell) for cell in cells]
-        if min(lengths) != max(lengths):
-            odd = next(place for place, length in enumerate(lengths) if length != lengths[0])
+        odd = next((row for row, length in enumerate(lengths) if length != lengths[0]), None)
+        if odd is not None:
             raise DataError(
                 f"In {path}, column {column.name!r} has {lengths[0]} numbers in row 2 and {lengths[odd]} in "
                 f"{_row(odd)}: all lists must be of one length."
             )
         return np.stack(cells).astype(np.float64)
-    numbers = pd.to_numeric(column, errors="coerce") if not isinstance(cells[0], np.ndarray) else column.isna()
-    odd = int(np.flatnonzero((numbers.isna() & column.notna()).to_numpy())[0])
+    fits = _is_vector if _is_vector(cells[0]) else _reads_as_number
+    odd = next((row for row, cell in enumerate(cells) if not fits(cell)), 0)
     raise DataError(
         f"In {path}, column {column.name!r} is not numeric ({_row(odd)} holds {str(cells[odd])[:40]!r}): remove it, "
         f"correct it, or call it 'id' or '{TEXT_NAME}' if it is that."
     )
+
+
+def _is_vector(cell: object) -> bool:
+    return isinstance(cell, np.ndarray) and cell.ndim == 1 and cell.dtype.kind in "fiu"
+
+
+def _reads_as_number(cell: Any) -> bool:
+    try:
+        float(cell)
+    except (TypeError, ValueError):
+        return False
+    return True
