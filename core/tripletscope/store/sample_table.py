@@ -18,7 +18,7 @@ from tripletscope.errors import DataError
 from tripletscope.samples import Samples
 from tripletscope.schema import samples_schema
 from tripletscope.store import layout
-from tripletscope.store.step_table import UNREADABLE, Stream, StreamWriter
+from tripletscope.store.step_table import UNREADABLE, Stream, StreamWriter, as_numpy
 
 Ids = Int64[np.ndarray, "B"] | list[str]
 
@@ -76,8 +76,8 @@ class SampleTable:
         self.text_ids = pa.types.is_string(stream.schema.field("id").type)
         metadata = stream.schema.metadata or {}
         self.given, self.text_labels = metadata.get(b"given") == b"1", metadata.get(b"text_labels") == b"1"
-        ids: Ids = rows.column("id").to_pylist() if self.text_ids else rows.column("id").to_numpy()
-        labels = rows.column("label").to_numpy()
+        ids: Ids = rows.column("id").to_pylist() if self.text_ids else as_numpy(rows.column("id"))
+        labels = as_numpy(rows.column("label"))
         if class_names is not None:
             self._name_classes(class_names)
         elif self.text_labels:
@@ -258,7 +258,7 @@ def read_samples(run: Path, class_names: list[str] | None, notes: list[str]) -> 
     except UNREADABLE:
         notes.append("samples: the list of samples is damaged; ids, labels and classes are unknown")
         return Samples(np.empty(0, np.int64), np.empty(0, np.int64), class_names or [])
-    labels, names = rows.column("label").to_numpy().astype(np.int64), rows.column("class_name").to_pylist()
+    labels, names = as_numpy(rows.column("label")).astype(np.int64), rows.column("class_name").to_pylist()
     if class_names is None:
         # A loop may number its classes as it likes; here they are 0 ... C-1 in the order of its numbers.
         _, firsts, labels = np.unique(labels, return_index=True, return_inverse=True)
@@ -266,7 +266,7 @@ def read_samples(run: Path, class_names: list[str] | None, notes: list[str]) -> 
     ids = rows.column("id")
     texts = rows.column("text")
     return Samples(
-        ids=ids.to_pylist() if pa.types.is_string(stream.schema.field("id").type) else ids.to_numpy(),
+        ids=ids.to_pylist() if pa.types.is_string(stream.schema.field("id").type) else as_numpy(ids),
         labels=labels.astype(np.int64),
         class_names=class_names,
         texts=None if texts.null_count == len(texts) else [text or "" for text in texts.to_pylist()],

@@ -162,11 +162,11 @@ class StepTable:
         """Column name -> array, of the steps from `first` to `last`, both included; nulls of a float column are NaN."""
         pieces = list(self.batches(first, last))
         table = pa.concat_tables(pieces) if pieces else self.schema.empty_table()
-        return {name: table.column(name).to_numpy() for name in table.column_names}
+        return {name: as_numpy(table.column(name)) for name in table.column_names}
 
     def _cut(self, table: pa.Table, first: int, last: int) -> pa.Table:
         """The rows of those steps; they lie in step order, so they are one slice."""
-        steps = table.column("step").to_numpy()
+        steps = as_numpy(table.column("step"))
         begin, stop = np.searchsorted(steps, [first, last + 1])
         return table.slice(int(begin), int(stop - begin))
 
@@ -228,6 +228,25 @@ def _groups(pieces: Iterator[pa.Table]) -> Iterator[pa.Table]:
             waiting, rows = [], 0
     if waiting:
         yield pa.concat_tables(waiting)
+
+
+def as_numpy(column: pa.ChunkedArray) -> np.ndarray:
+    """The column as one array of its own type; nulls of floats as NaN.
+
+    By DLPack: Arrow's own `to_numpy` imports pandas, which the app's first page does without.
+    """
+    if pa.types.is_boolean(column.type):  # bits in Arrow, bytes in NumPy
+        return as_numpy(column.cast(pa.uint8())).astype(bool)
+    chunks = [_with_nan(chunk) if chunk.null_count else np.from_dlpack(chunk) for chunk in column.chunks if len(chunk)]
+    return np.concatenate(chunks) if chunks else np.empty(0, column.type.to_pandas_dtype())
+
+
+def _with_nan(chunk: pa.Array) -> np.ndarray:
+    values = np.full(len(chunk), np.nan, chunk.type.to_pandas_dtype())
+    if chunk.null_count < len(chunk):
+        valid = as_numpy(pa.chunked_array([chunk.is_valid()]))
+        values[valid] = np.frombuffer(chunk.buffers()[1], values.dtype)[chunk.offset :][: len(chunk)][valid]
+    return values
 
 
 def _first_line(problem: BaseException) -> str:
