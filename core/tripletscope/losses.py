@@ -6,13 +6,12 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from tripletscope.triplets import Triplets, gaps
-
-BLOCK_ENTRIES = 2**21  # (pairs x B) entries held at once by batch_all_loss: 8 MB in float32
+from tripletscope.batch import Batch
+from tripletscope.triplets import Triplets, edge, gaps, zone_ranks
 
 
 def triplet_margin_loss(
@@ -55,7 +54,8 @@ def batch_all_loss(
     """Mean loss over every eligible triplet of the batch; a scalar with exact gradients.
 
     The B³ losses are never held: they are made a block of anchor-positive pairs at a time, and the gradient with
-    respect to the (B, B) distances is summed up on the way (for the hinge it is a difference of counts).
+    respect to the (B, B) distances is summed up on the way (for the hinge it is a difference of counts). Where
+    anchors have many positives, the hinge is summed along sorted rows instead, triplet by triplet no more.
 
     Args:
         distances: smaller is closer, with their graph.
@@ -85,27 +85,21 @@ def _loss_of_gap(gap: Float[Tensor, "..."], margin: float, soft: bool) -> Float[
 
 
 class _BatchAll(torch.autograd.Function):
+    """The loss, and beside it the (B, B) slope of the summed loss, so that the backward pass only scales."""
+
     @staticmethod
     def forward(ctx: Any, distances: Tensor, labels: Tensor, margin: float, soft: bool) -> Tensor:
-        distances = distances.detach()
-        size = len(labels)
-        same = labels[:, None] == labels[None, :]
-        anchor, positive = (same & ~torch.eye(size, dtype=torch.bool, device=labels.device)).nonzero(as_tuple=True)
-        count = int((~same).sum(1)[anchor].sum())
-        slope = torch.zeros_like(distances)
-        # The sum runs over up to B³ terms; in float32 it would lose the small ones.
-        total = torch.zeros(
-            (), dtype=torch.float64, device="cpu" if distances.device.type == "mps" else distances.device
-        )
-        for start in range(0, len(anchor) if count else 0, max(1, BLOCK_ENTRIES // max(1, size))):
-            a = anchor[start : start + max(1, BLOCK_ENTRIES // size)]
-            p = positive[start : start + len(a)]
-            loss, pull = _block(distances, ~same, a, p, margin, soft)
-            total += loss.to(total.device)
-            slope[a, p] = pull.sum(1)  # each pair comes once, and no pair is also a negative
-            slope.index_add_(0, a, -pull)
-        ctx.save_for_backward(slope / max(1, count))
-        return (total / max(1, count)).to(distances)
+        batch = Batch(distances, labels)
+        anchor, positive = batch.pairs
+        count = int(batch.negative_count[anchor].sum())
+        if count:
+            by_prefix = batch.prefers_sorting and not soft
+            total, pair_slope, slope = _sums_by_prefix(batch, margin) if by_prefix else _sums(batch, margin, soft)
+            slope[anchor, positive] = pair_slope  # no pair is also a negative
+            ctx.save_for_backward(slope / count)
+            return (total / count).to(distances)
+        ctx.save_for_backward(torch.zeros_like(distances))
+        return distances.new_zeros(())
 
     @staticmethod
     @once_differentiable
@@ -114,17 +108,45 @@ class _BatchAll(torch.autograd.Function):
         return upstream * slope, None, None, None
 
 
-def _block(
-    distances: Float[Tensor, "B B"],
-    different: Bool[Tensor, "B B"],
-    a: Int[Tensor, "M"],
-    p: Int[Tensor, "M"],
-    margin: float,
-    soft: bool,
-) -> tuple[Float[Tensor, ""], Float[Tensor, "M B"]]:
-    """The summed loss of M pairs with all their negatives, and how each of those triplets pulls on its gap."""
-    gap = gaps(distances[a, p][:, None], distances[a])  # (M, B)
-    eligible = different[a]
-    loss = _loss_of_gap(gap, margin, soft)
-    pull = torch.sigmoid(-gap) if soft else (loss > 0).to(gap.dtype)
-    return (loss * eligible).sum(dtype=torch.float64 if gap.device.type != "mps" else None), pull * eligible
+Sums = tuple[Float[Tensor, ""], Float[Tensor, " pairs"], Float[Tensor, "B B"]]
+
+
+def _sums(batch: Batch, margin: float, soft: bool) -> Sums:
+    """The summed loss over all triplets, its slope along each d(a,p), and along each d(a,n); a block at a time."""
+    anchor, _ = batch.pairs
+    wide = _widest(batch.distances)
+    total = torch.zeros((), dtype=wide, device=batch.device)
+    pair_slope, slope = torch.empty_like(batch.d_ap), torch.zeros_like(batch.distances)
+    for block in batch.pair_blocks():
+        gap = gaps(batch.d_ap[block, None], batch.negative_distances[anchor[block]])  # (pairs, B); +inf costs nothing
+        loss = _loss_of_gap(gap, margin, soft)
+        total += loss.sum(dtype=wide)
+        pull = torch.sigmoid(-gap) if soft else (loss > 0).to(loss.dtype)
+        pair_slope[block] = pull.sum(dim=1)
+        slope.index_add_(0, anchor[block], pull, alpha=-1)
+    return total, pair_slope, slope
+
+
+def _sums_by_prefix(batch: Batch, margin: float) -> Sums:
+    """As `_sums` for the hinge, in O(B² log B) where an anchor has many positives.
+
+    A pair's violating negatives are the first ones of its anchor's sorted row. So its summed loss is their number
+    times (margin + d(a,p)) less a running sum of the row.
+    """
+    anchor, _ = batch.pairs
+    _, violating = zone_ranks(batch, margin)
+    values, slots = batch.sorted_negatives
+    wide = _widest(values)
+    running = F.pad(values.masked_fill(values.isinf(), 0).to(wide).cumsum(1), (1, 0))  # (B, B + 1)
+    loss = violating * (edge(margin, values).to(wide) + batch.d_ap.to(wide)) - running[anchor, violating]
+    # Pairs of an anchor that reach its k-th negative: those with more than k violating ones.
+    ends = torch.zeros(batch.size, batch.size + 1, dtype=torch.int64, device=batch.device)
+    ends.index_put_((anchor, violating), torch.ones_like(violating), accumulate=True)
+    reached = ends.flip(1).cumsum(1).flip(1)[:, 1:]
+    slope = torch.zeros_like(values).scatter_(1, slots, -reached.to(values.dtype))
+    return loss.sum(), violating.to(values.dtype), slope
+
+
+def _widest(tensor: Tensor) -> torch.dtype:
+    """float64 where the device has it: a sum of B³ terms would lose the small ones in float32."""
+    return tensor.dtype if tensor.device.type == "mps" else torch.float64

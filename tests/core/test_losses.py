@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tripletscope import losses
+from tripletscope import batch
 from tripletscope.distances import pairwise
 from tripletscope.losses import batch_all_loss, triplet_margin_loss
 from tripletscope.triplets import Triplets
@@ -81,13 +81,14 @@ def test_batch_all_passes_the_numerical_gradient_check(soft: bool) -> None:
     assert torch.autograd.gradcheck(lambda d: batch_all_loss(d, labels, 0.3, soft=soft), (distances,))
 
 
-def test_batch_all_in_many_blocks_is_batch_all_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("soft", [False, True])
+def test_batch_all_in_many_blocks_is_batch_all_in_one(monkeypatch: pytest.MonkeyPatch, soft: bool) -> None:
     points, labels = a_batch(3, size=20)
     found = []
-    for entries in (2**21, 45, 1):
-        monkeypatch.setattr(losses, "BLOCK_ENTRIES", entries)
+    for entries in (2**18, 45, 1):
+        monkeypatch.setattr(batch, "BLOCK", entries)
         leaf = points.clone().requires_grad_()
-        loss = batch_all_loss(pairwise(leaf), labels, 0.5)
+        loss = batch_all_loss(pairwise(leaf), labels, 0.5, soft=soft)
         loss.backward()
         found.append((loss.detach(), leaf.grad))
     for loss, gradient in found[1:]:
@@ -164,3 +165,17 @@ def test_an_integer_label_of_any_width_is_a_class() -> None:
     expected = batch_all_loss(distances, labels, 0.5)
     assert batch_all_loss(distances, labels.to(torch.int16), 0.5) == expected
     assert batch_all_loss(distances, labels + 2**40, 0.5) == expected
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_many_positives_for_each_anchor_change_nothing(soft: bool) -> None:
+    # Beyond 32 positives for each anchor the zones are found by halving instead of by looking at all.
+    points, labels = a_batch(7, size=80, classes=2, dtype=torch.float32)
+    distances = pairwise(points)
+    rows = as_triplets(eligible(labels.tolist()))
+    first, second = distances.clone().requires_grad_(), distances.clone().requires_grad_()
+    loss, expected = batch_all_loss(first, labels, 0.5, soft=soft), triplet_margin_loss(second, rows, 0.5, soft=soft)
+    loss.backward()
+    expected.backward()
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(first.grad, second.grad)
