@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 import tripletscope
 from tripletscope import models, strategies
+from tripletscope.adam import Adam
 from tripletscope.batch import Batch
 from tripletscope.config import TrainConfig
 from tripletscope.distances import DISTANCES
@@ -45,7 +46,7 @@ class Setup:
     device: torch.device
     model: str
     network: nn.Module
-    optimiser: torch.optim.Optimizer
+    optimiser: Adam
     sampler: PKSampler
     strategy: Strategy
     shadows: tuple[str, ...]
@@ -177,7 +178,7 @@ def prepare(config: TrainConfig, data: LabelledData) -> Setup:
         device=device,
         model=model,
         network=network,
-        optimiser=torch.optim.Adam(network.parameters(), lr=config.lr),
+        optimiser=Adam(network.parameters(), lr=config.lr),
         sampler=sampler,
         strategy=strategy,
         shadows=shadows,

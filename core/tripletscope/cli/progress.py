@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tripletscope.training import StepInfo
@@ -39,7 +39,7 @@ class Progress:
         self._started = self._last = time.monotonic()
         self._first: int | None = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Progress:
         if self._terminal and not self._quiet:
             from rich import progress
             from rich.console import Console

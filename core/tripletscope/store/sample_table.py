@@ -38,13 +38,14 @@ class SampleTable:
         self._run = run
         self._writer: StreamWriter | None = None
         self._row_of: dict[int | str, int] = {}
-        self._labels: Int32[np.ndarray, "capacity"] = np.empty(0, np.int32)
+        self._labels: Int32[np.ndarray, "N"] = np.empty(0, np.int32)
         self.count = 0
         self.text_ids: bool | None = None
         self.text_labels: bool | None = None
         self.class_names: list[str] = []  # of text labels, and of given samples
         self._code_of: dict[str, int] = {}
-        self._consecutive = False  # ids are the row numbers: nothing to look up
+        # Row by id for whole numbers that are not too large, -1 where unknown: one NumPy look-up for a whole batch.
+        self._place: Int32[np.ndarray, "ids"] = np.empty(0, np.int32)
         self.given = samples is not None
 
     def start(self, samples: Samples) -> None:
@@ -134,17 +135,20 @@ class SampleTable:
             was, now = ("texts", "numbers") if self.text_ids else ("numbers", "texts")
             more = "; give row numbers as `rows=`" if self.given and not text else ""
             raise DataError(f"Ids were {was} so far and are {now} now: give the ids of a run in one form{more}.")
-        if self._consecutive and isinstance(ids, np.ndarray) and len(ids) and ids.min() >= 0 and ids.max() < self.count:
-            rows = ids.astype(np.int32)
-        else:
-            plain: list[int] | list[str] = ids.tolist() if isinstance(ids, np.ndarray) else ids
-            found = [self._row_of.get(one, -1) for one in plain] if not self._consecutive else [-1] * len(plain)
-            if -1 in found:
-                self._meet(plain, found, labels)
-                found = [self._row_of[one] for one in plain]
-            rows = np.array(found, np.int32)
+        rows = self._look_up(ids)
+        if len(rows) and rows.min() < 0:
+            self._meet(ids, rows, labels)
+            rows = self._look_up(ids)
         self.check_labels(rows, labels)
         return rows
+
+    def _look_up(self, ids: Ids) -> Int32[np.ndarray, "B"]:
+        """The row of each id, -1 for an unknown one."""
+        if isinstance(ids, np.ndarray):
+            if len(ids) and ids.min() >= 0 and ids.max() < len(self._place):
+                return self._place.take(ids)
+            return np.array([self._row_of.get(one, -1) for one in ids.tolist()], np.int32)
+        return np.array([self._row_of.get(one, -1) for one in ids], np.int32)
 
     def known_rows(self, ids: Ids, count: int) -> Int32[np.ndarray, "n"]:
         """The row of each of `count` ids, all of which have been met.
@@ -154,17 +158,13 @@ class SampleTable:
         """
         if len(ids) != count:
             raise DataError(f"There are {count} embeddings but {len(ids)} ids: give one for each.")
-        if self._consecutive:
-            rows = np.where((ids := np.asarray(ids)) < self.count, ids, -1)
-        else:
-            plain: list[int] | list[str] = ids.tolist() if isinstance(ids, np.ndarray) else ids
-            rows = np.array([self._row_of.get(one, -1) for one in plain], np.int64)
+        rows = self._look_up(ids)
         if len(rows) and rows.min() < 0:
-            unknown = ids[int(rows.argmin())]
+            unknown = _plain(ids)[int(rows.argmin())]
             raise DataError(
                 f"The id {unknown!r} is not recorded yet: give `labels=` with the frame, or all `samples` first."
             )
-        return rows.astype(np.int32)
+        return rows
 
     def labels_of(self, rows: Int32[np.ndarray, "n"]) -> Int32[np.ndarray, "n"]:
         """The recorded label of each row."""
@@ -185,9 +185,12 @@ class SampleTable:
                 f"it comes with {int(labels[slot])}: give ids and labels in one order, and one label to a sample."
             )
 
-    def _meet(self, ids: list[int] | list[str], found: list[int], labels: Int32[np.ndarray, "B"]) -> None:
-        new = {one: slot for slot, (one, row) in reversed(list(enumerate(zip(ids, found, strict=True)))) if row < 0}
-        slots = sorted(new.values())
+    def _meet(self, named: Ids, found: Int32[np.ndarray, "B"], labels: Int32[np.ndarray, "B"]) -> None:
+        ids = _plain(named)
+        first_slot: dict[int | str, int] = {}
+        for slot in np.flatnonzero(found < 0).tolist():
+            first_slot.setdefault(ids[slot], slot)
+        slots = list(first_slot.values())
         if self.given:
             first = ids[slots[0]]
             raise DataError(
@@ -202,14 +205,21 @@ class SampleTable:
 
     def _take_in(self, ids: Ids, labels: Int32[np.ndarray, "M"]) -> None:
         first = self.count
-        plain: list[int] | list[str] = ids.tolist() if isinstance(ids, np.ndarray) else ids
-        self._consecutive = (
-            self.given and first == 0 and isinstance(ids, np.ndarray) and np.array_equal(ids, np.arange(len(ids)))
-        )
-        if not self._consecutive:
-            self._row_of.update(zip(plain, range(first, first + len(plain)), strict=True))
-        self._labels = np.concatenate([self._labels[:first], labels])
-        self.count += len(plain)
+        self._row_of.update(zip(_plain(ids), range(first, first + len(ids)), strict=True))
+        self._labels = np.concatenate([self._labels, labels])
+        self.count += len(ids)
+        if isinstance(ids, np.ndarray) and len(ids) and ids.min() >= 0:
+            self._extend_places(ids, first)
+
+    def _extend_places(self, ids: Int64[np.ndarray, "M"], first: int) -> None:
+        room = int(ids.max()) + 1
+        if room > 1_000_000 + 4 * self.count:  # scattered ids: the dictionary will do
+            return
+        if room > len(self._place):
+            grown = np.full(max(room, 2 * len(self._place)), -1, np.int32)
+            grown[: len(self._place)] = self._place
+            self._place = grown
+        self._place[ids] = np.arange(first, first + len(ids), dtype=np.int32)
 
     def _append(
         self, ids: Ids, labels: Int32[np.ndarray, "M"], class_names: list[str], texts: list[str] | None
@@ -232,6 +242,10 @@ class SampleTable:
         """Nothing; samples/ is on the disk."""
         if self._writer is not None:
             self._writer.close()
+
+
+def _plain(ids: Ids) -> list[int] | list[str]:
+    return ids.tolist() if isinstance(ids, np.ndarray) else ids
 
 
 def _rows_of(stream: Stream) -> pa.Table:
@@ -317,7 +331,7 @@ def read_thumbs(run: Path, count: int, notes: list[str]) -> UInt8[np.ndarray, "N
     return np.ascontiguousarray(thumbs)
 
 
-def as_ids(ids: Sequence[int] | Sequence[str] | np.ndarray) -> Ids:
+def as_ids(ids: object) -> Ids:
     """The ids as an int64 array or a list of texts, whatever they came in (torch, NumPy, lists).
 
     Raises:
@@ -326,7 +340,7 @@ def as_ids(ids: Sequence[int] | Sequence[str] | np.ndarray) -> Ids:
     return _ints_or_texts(ids, "ids")
 
 
-def as_labels(labels: Sequence[int] | Sequence[str] | np.ndarray) -> Int64[np.ndarray, "B"] | list[str]:
+def as_labels(labels: object) -> Int64[np.ndarray, "B"] | list[str]:
     """The labels as an int64 array or a list of texts; see `as_ids`."""
     return _ints_or_texts(labels, "labels")
 

@@ -1,0 +1,38 @@
+"""How tests compare two recorded runs: everything that was recorded, without clocks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tripletscope import Run
+
+CLOCKS = ("time", "seconds")
+
+
+def lines(run: Run) -> list[dict[str, Any]]:
+    return [{key: value for key, value in line.items() if key not in CLOCKS} for line in run.lines]
+
+
+def assert_same_recording(one: Run, other: Run) -> None:
+    """Equal to the last bit: lines, batches, picks, planes, frames."""
+    assert lines(one) == lines(other)
+    for columns, twin in zip(everything(one), everything(other), strict=True):
+        assert columns.keys() == twin.keys()
+        for name in columns:
+            np.testing.assert_array_equal(columns[name], twin[name], err_msg=name)
+    assert one.frame_steps == other.frame_steps
+    np.testing.assert_array_equal(one.probe_rows, other.probe_rows)
+    for step in one.frame_steps:
+        np.testing.assert_array_equal(one.frames[step], other.frames[step])
+
+
+def everything(run: Run) -> list[dict[str, np.ndarray]]:
+    batches = [run.batch(step)[0] for step in range(run.step_count)]
+    planes = [run.plane(step) for step in range(run.step_count)]
+    return [
+        run.pick_rows(),
+        {str(step): rows for step, rows in enumerate(batches)},
+        {str(step): np.append(counts.ravel(), width) for step, (width, counts) in enumerate(planes)},
+    ]
