@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+NO_BROWSER = "browser tests: no Chromium was found (TRIPLETSCOPE_CHROMIUM names one)"
 CHROMIUM_FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -49,7 +50,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept = []
     for item in items:
         if "browser" in item.keywords and browser_missing and not os.environ.get("CI"):
-            left_out.setdefault("browser tests: no Chromium was found (TRIPLETSCOPE_CHROMIUM names one)", []).append(item)
+            left_out.setdefault(NO_BROWSER, []).append(item)
         elif "slow" in item.keywords and not os.environ.get("TRIPLETSCOPE_SLOW"):
             left_out.setdefault("slow sweeps: set TRIPLETSCOPE_SLOW=1 to run them", []).append(item)
         elif "gpu" in item.keywords and not accelerator:

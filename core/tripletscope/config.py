@@ -63,7 +63,7 @@ class TrainConfig:
     )
     steps: int = _option(400, "whole", "optimiser steps", "N", least=1)
     seed: int = _option(0, "whole", "one number behind weights, batches and picks", "N", least=0)
-    device: str = _option("auto", "text", "auto (cuda when there is one, else cpu), cpu, cuda, cuda:1, mps")
+    device: str = _option("auto", "text", "auto (cuda, else mps, else cpu), cpu, cuda, cuda:1, mps")
     threads: int = _option(1, "whole", "threads of torch; more rarely helps at these sizes", "N", least=1)
     model: str | None = _option(
         None, "text", "linear, mlp or cnn (default: cnn for images from 16 x 16 pixels up, else mlp)", "NAME"

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 import tripletscope
 from tripletscope import models, strategies
-from tripletscope.adam import Adam
 from tripletscope.batch import Batch
 from tripletscope.config import TrainConfig
 from tripletscope.distances import DISTANCES
@@ -46,7 +45,7 @@ class Setup:
     device: torch.device
     model: str
     network: nn.Module
-    optimiser: Adam
+    optimiser: torch.optim.Optimizer
     sampler: PKSampler
     strategy: Strategy
     shadows: tuple[str, ...]
@@ -178,7 +177,7 @@ def prepare(config: TrainConfig, data: LabelledData) -> Setup:
         device=device,
         model=model,
         network=network,
-        optimiser=Adam(network.parameters(), lr=config.lr),
+        optimiser=torch.optim.Adam(network.parameters(), lr=config.lr),
         sampler=sampler,
         strategy=strategy,
         shadows=shadows,
@@ -210,16 +209,16 @@ def choose_shadows(config: TrainConfig) -> tuple[tuple[str, ...], tuple[str, ...
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of that name; `auto` is the first CUDA device when there is one, else the CPU.
-
-    Apple's MPS is taken when it is named: its arithmetic is not ours to vouch for.
+    """The device of that name; `auto` is the first CUDA device when there is one, else MPS, else the CPU.
 
     Raises:
         UnknownNameError: no such kind of device.
         SettingError: the kind exists, but not on this machine.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     kind, colon, place = name.partition(":")
     if kind not in ("cpu", "cuda", "mps") or (colon and not place.isdecimal()):
         raise UnknownNameError("device", name, ["auto", "cpu", "cuda", "cuda:1", "mps"])

@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 
 from tripletscope import Run, datasets, models, strategies
-from tripletscope.adam import Adam
 from tripletscope.cli import main
 from tripletscope.config import TrainConfig
 from tripletscope.errors import TrainingError
@@ -211,21 +210,3 @@ def test_preparing_leaves_no_trace_in_the_global_generator(digits: LabelledData)
     before = torch.random.get_rng_state()
     prepare(TrainConfig(), digits)
     assert torch.equal(before, torch.random.get_rng_state())
-
-
-def test_our_adam_is_torchs_adam() -> None:
-    import torch
-
-    networks = [models.build("mlp", (6,), 3, seed=5) for _ in range(2)]
-    ours, theirs = Adam(networks[0].parameters(), lr=0.01), torch.optim.Adam(networks[1].parameters(), lr=0.01)
-    inputs = torch.randn(8, 6, generator=torch.Generator().manual_seed(0))
-    for step in range(50):
-        if step == 25:  # a fresh one goes on from a checkpoint
-            state, ours = ours.state_dict(), Adam(networks[0].parameters(), lr=0.01)
-            ours.load_state_dict(state)
-        for network, optimiser in zip(networks, (ours, theirs), strict=True):
-            optimiser.zero_grad()
-            (network(inputs) - inputs[:, :3]).square().sum().backward()
-            optimiser.step()
-    for mine, other in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
-        torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-7)
