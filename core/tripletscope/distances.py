@@ -33,13 +33,15 @@ EUCLIDEAN = DISTANCES.register(Distance("euclidean", 10, "Euclidean distance", "
 SQUARED = DISTANCES.register(Distance("squared-euclidean", 20, "Squared Euclidean distance", "d²"))
 COSINE = DISTANCES.register(Distance("cosine", 30, "Cosine distance", "1 - s"))
 
-# Up to this many multiplications, differences cost less than half a millisecond and need no second look.
-EXACT_UP_TO = 2**19
+# Up to this many multiplications, differences cost about as much as the product.
+EXACT_UP_TO = 2**18
 # The centred product is wrong by about 1e-7 of (|a|² + |b|²): a squared distance under 1 % of that is done again,
 # which leaves an error of 1e-5 at the worst.
 CANCELS_BELOW = 1e-2
 # Differences are taken in blocks of this many numbers (4 MiB of float32).
 BLOCK = 2**20
+# The product goes by strips of rows that fit a core's cache while they are mirrored.
+STRIP = 128
 
 
 def pairwise(embeddings: Float[Tensor, "B D"], distance: str = "euclidean") -> Float[Tensor, "B B"]:
@@ -104,11 +106,10 @@ class _Distances(torch.autograd.Function):
         with torch.autocast(rows.device.type, enabled=False):
             centred = rows - rows.mean(dim=0, keepdim=True)
             if rows.shape[0] ** 2 * rows.shape[1] <= EXACT_UP_TO:
-                values = _squared_by_differences(rows)
+                values = _squared_by_differences(rows, rows)
+                values = values.sqrt_() if root else values
             else:
-                values = _squared_by_product(rows, centred)
-            if root:
-                values = values.sqrt_()
+                values = _by_product(rows, centred, root)
         ctx.root = root
         ctx.save_for_backward(centred, values)
         return values
@@ -122,30 +123,53 @@ class _Distances(torch.autograd.Function):
             return pull.sum(dim=1, keepdim=True) * centred - pull @ centred, None
 
 
-def _squared_by_differences(rows: Tensor) -> Tensor:
-    """No cancellation: every difference is taken before it is squared. In blocks of anchors."""
-    if not rows.numel():
-        return rows.new_zeros(rows.shape[0], rows.shape[0])
-    step = max(1, BLOCK // rows.numel())
-    blocks = [(block[:, None] - rows).square_().sum(dim=2) for block in torch.split(rows, step)]  # (b, B, D) -> (b, B)
-    return torch.cat(blocks)
+def _squared_by_differences(rows: Tensor, others: Tensor) -> Tensor:
+    """No cancellation: every difference is taken before it is squared. In blocks of rows."""
+    if not others.numel():
+        return rows.new_zeros(rows.shape[0], others.shape[0])
+    step = max(1, BLOCK // others.numel())
+    # (b, D) -> (b, B, D) -> (b, B)
+    return torch.cat([(block[:, None] - others).square_().sum(dim=2) for block in torch.split(rows, step)])
 
 
-def _squared_by_product(rows: Tensor, centred: Tensor) -> Tensor:
-    """The centred product, and differences for the entries that cancel."""
+def _by_product(rows: Tensor, centred: Tensor, root: bool) -> Tensor:
+    """The centred product strip by strip, with differences where it cancels; the lower triangle mirrors the upper.
+
+    A product is symmetric only up to the order in which its blocks are summed, and mirroring halves the work.
+    """
     lengths = centred.square().sum(dim=1)
-    sums = lengths[:, None] + lengths
-    squared = torch.addmm(sums, centred, centred.T, alpha=-2)
-    # A product is symmetric up to its blocking only; the lower triangle repeats the upper one.
-    doubtful = (squared < CANCELS_BELOW * sums).triu_(1)
-    squared = squared.triu_(1)
-    first, second = doubtful.nonzero(as_tuple=True)
-    if first.numel() > rows.shape[0] ** 2 // 8:
-        return _squared_by_differences(rows)
-    for i, j in zip(_blocks(first, rows), _blocks(second, rows), strict=True):
-        squared[i, j] = (rows[i] - rows[j]).square_().sum(dim=1)
-    return squared + squared.T
+    one = torch.ones_like(lengths)
+    # |a|² + |b|² - 2ab as one product: (-2a, |a|², 1) · (b, 1, |b|²)
+    left = torch.cat([-2 * centred, lengths[:, None], one[:, None]], dim=1)
+    right = torch.cat([centred, one[:, None], lengths[:, None]], dim=1)
+    values = rows.new_empty(rows.shape[0], rows.shape[0])
+    for start in range(0, rows.shape[0], STRIP):
+        end = min(start + STRIP, rows.shape[0])
+        strip = left[start:end] @ right[start:].T  # (b, B - start)
+        corner = strip[:, : end - start]
+        corner.copy_(torch.maximum(corner, corner.T)).fill_diagonal_(torch.inf)
+        _mend(strip, rows[start:], lengths[start:])
+        corner.fill_diagonal_(0)
+        if root:
+            strip.sqrt_()
+        values[start:end, start:] = strip
+        values[end:, start:end] = strip[:, end - start :].T
+    return values
 
 
-def _blocks(slots: Tensor, rows: Tensor) -> tuple[Tensor, ...]:
-    return torch.split(slots, max(1, BLOCK // max(1, rows.shape[1])))
+def _mend(strip: Tensor, rows: Tensor, lengths: Tensor) -> None:
+    """Overwrites the entries of a strip that cancel; its own rows are the first of `rows`."""
+    own = lengths[: strip.shape[0]]
+    # Rows first, by a limit that is never too low: with spread-out points no row is suspect and this is all.
+    suspects = (strip.amin(dim=1) < CANCELS_BELOW * (own + lengths.max())).nonzero()[:, 0]
+    if not suspects.shape[0]:
+        return
+    doubtful = strip[suspects] < CANCELS_BELOW * (own[suspects, None] + lengths)
+    row, column = doubtful.nonzero(as_tuple=True)
+    row = suspects[row]
+    if row.shape[0] > strip.numel() // 8:
+        strip.copy_(_squared_by_differences(rows[: strip.shape[0]], rows))
+        return
+    step = max(1, BLOCK // rows.shape[1])
+    for i, j in zip(torch.split(row, step), torch.split(column, step), strict=True):
+        strip[i, j] = (rows[i] - rows[j]).square_().sum(dim=1)

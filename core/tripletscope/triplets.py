@@ -130,7 +130,7 @@ def zone_ranks(batch: Batch, margin: float) -> tuple[Int[Tensor, " pairs"], Int[
     hard, violating = torch.empty_like(anchor), torch.empty_like(anchor)
     limit = edge(margin, batch.distances)
     for block in batch.pair_blocks():
-        gap = batch.negative_distances[anchor[block]] - batch.d_ap[block, None]  # (pairs, B); +inf is never counted
+        gap = _gaps_of_pairs(batch, block)
         hard[block] = (gap <= 0).sum(dim=1)
         violating[block] = (gap < limit).sum(dim=1)
     return hard, violating
@@ -164,10 +164,29 @@ def count_zones(batch: Batch, margin: float) -> ZoneCounts:
         >>> count_zones(batch, margin=1.0)
         ZoneCounts(hard=1, semi_hard=1, easy=2)
     """
-    anchor, _ = batch.pairs
-    hard, violating = (int(ranks.sum()) for ranks in zone_ranks(batch, margin))
-    eligible = int(batch.negative_count[anchor].sum())
-    return ZoneCounts(hard=hard, semi_hard=violating - hard, easy=eligible - violating)
+    if batch.prefers_sorting:
+        hard, violating = (int(ranks.sum()) for ranks in zone_ranks(batch, margin))
+    else:
+        hard = violating = 0
+        limit = edge(margin, batch.distances)
+        for block in batch.pair_blocks():
+            gap = _gaps_of_pairs(batch, block)
+            hard += int(torch.count_nonzero(gap <= 0))
+            violating += int(torch.count_nonzero(gap < limit))
+    return ZoneCounts(hard=hard, semi_hard=violating - hard, easy=batch.n_eligible - violating)
+
+
+def _gaps_of_pairs(batch: Batch, block: slice) -> Tensor:
+    """The gap of every slot for these pairs, (pairs, B); +inf for slots that are no negative."""
+    return batch.negative_distances.index_select(0, batch.pairs[0][block]).sub_(batch.d_ap[block, None])
+
+
+def _row_histogram(rows: Tensor, distances: Tensor, height: int, exponent: int) -> Tensor:
+    """How many distances of each row fall into each cell, as (height, 64) whole numbers in double precision."""
+    cell = (distances * 2.0**-exponent).to(torch.int64)  # a power of two: the product is exact
+    key = cell.clamp_(max=PLANE_CELLS - 1).add_(rows[:, None] * PLANE_CELLS)
+    counts = torch.bincount(key.flatten(), minlength=height * PLANE_CELLS)
+    return counts.reshape(height, PLANE_CELLS).to(torch.float64)
 
 
 def plane(batch: Batch) -> PlaneHistogram:
@@ -184,13 +203,11 @@ def plane(batch: Batch) -> PlaneHistogram:
     # frexp: longest = m * 2**e with m < 1, so 64 cells of 2**(e - 6) hold it.
     exponent = max(MIN_EXPONENT, math.frexp(longest)[1] - 6) if longest else MIN_EXPONENT
     counts = torch.zeros(PLANE_CELLS, PLANE_CELLS, dtype=torch.float64, device=batch.device)
-    for block in torch.split(anchors, max(1, 4 * BLOCK // batch.size)):
-        rows = batch.distances[block]
-        cell = (rows * 2.0**-exponent).to(torch.int64)  # a power of two: the product is exact
-        side = torch.where(batch.same[block], 0, block.shape[0] * PLANE_CELLS)
-        row = torch.arange(block.shape[0], device=batch.device)[:, None] * PLANE_CELLS
-        histogram = torch.bincount((cell + row + side).flatten(), minlength=2 * block.shape[0] * PLANE_CELLS)
-        positives, negatives = histogram.reshape(2, block.shape[0], PLANE_CELLS).to(torch.float64)
-        positives[:, 0] -= 1  # the anchor itself, at distance 0
-        counts += positives.T @ negatives  # whole numbers below 2**53: exact
+    positives = _row_histogram(batch.pairs[0], batch.d_ap[:, None], batch.size, exponent)
+    for block in torch.split(anchors, max(1, BLOCK // batch.size)):
+        rows = torch.arange(block.shape[0], device=batch.device)
+        own = positives[block]
+        negatives = _row_histogram(rows, batch.distances[block], block.shape[0], exponent) - own
+        negatives[:, 0] -= 1  # the anchor itself, at distance 0
+        counts += own.T @ negatives  # whole numbers below 2**53: exact
     return PlaneHistogram(exponent, counts.to(torch.int64).cpu().numpy())

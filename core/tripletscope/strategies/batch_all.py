@@ -44,7 +44,7 @@ Hermans et al. prefer the mean over the triplets with a loss above 0; ours is th
 )
 def batch_all(batch: Batch, *, margin: float, generator: torch.Generator | None) -> Triplets:
     """All eligible triplets at once, up to 2**24 of them."""
-    total = int(batch.negative_count[batch.pairs[0]].sum())
+    total = batch.n_eligible
     if total > MOST_TRIPLETS:
         raise SettingError(
             f"A batch of {batch.size} holds {total:,} triplets, too many for one answer; read them in parts with "

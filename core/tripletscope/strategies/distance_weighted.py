@@ -24,15 +24,17 @@ def weights(
     """
     assert batch.dim is not None
     dim = batch.dim
-    d = to_euclidean(batch.distances[anchor], batch.distance)
-    # λ = 1/q(cutoff). Beyond the sphere's diameter there is only rounding.
+    d = to_euclidean(batch.negative_distances.index_select(0, anchor), batch.distance)  # +inf off the negatives
+    squared = d.square()
+    # λ = 1/q(cutoff). Beyond the sphere's diameter there is only rounding, hence the clamp.
     ceiling = -(dim - 2) * math.log(cutoff) - (dim - 3) / 2 * math.log(1 - cutoff**2 / 4)
-    log_weight = -(dim - 2) * d.log() - (dim - 3) / 2 * (1 - d.square() / 4).clamp(min=0).log()
+    log_weight = squared.log().mul_(-(dim - 2) / 2)
+    log_weight.add_(squared.mul_(-0.25).add_(1).clamp_(min=0).log_(), alpha=-(dim - 3) / 2)
     # 0 · inf where a dimension of 2 or 3 meets d = 0 or d = 2: the ceiling holds there as well.
-    log_weight = log_weight.nan_to_num(nan=ceiling, posinf=ceiling).clamp(max=ceiling)
-    log_weight.masked_fill_(batch.same[anchor] | (d >= nonzero_loss_cutoff), -torch.inf)
+    log_weight.nan_to_num_(nan=ceiling, posinf=ceiling).clamp_(max=ceiling)
+    log_weight.masked_fill_(d >= nonzero_loss_cutoff, -torch.inf)
     top = log_weight.amax(dim=1, keepdim=True)
-    return (log_weight - top.nan_to_num(neginf=0.0)).exp()
+    return log_weight.sub_(top.nan_to_num_(neginf=0.0)).exp_()
 
 
 def probabilities(
@@ -93,22 +95,17 @@ def distance_weighted(
     """One draw for every pair, by inverting the running sum of the anchor's weights."""
     anchor, positive = batch.pairs
     draw = torch.rand(anchor.shape[0], generator=generator, dtype=torch.float64).to(batch.device)
-    picks = torch.full_like(anchor, -1)
-    count = batch.positive_count
-    end = count.cumsum(0)
-    # All positives of an anchor share its weights, so the work goes by anchors and the pairs look up theirs.
-    step = max(1, BLOCK // max(1, batch.size))
-    for first in range(0, batch.size, step):
-        anchors = torch.arange(first, min(first + step, batch.size), device=batch.device)
-        pairs = slice(int(end[anchors[0]] - count[anchors[0]]), int(end[anchors[-1]]))
-        running = weights(batch, anchors, cutoff=cutoff, nonzero_loss_cutoff=nonzero_loss_cutoff).cumsum(
-            dim=1, dtype=torch.float64
-        )  # (anchors, B)
-        row = anchor[pairs] - first
-        total = running[row, -1]
+    # All positives of an anchor share its weights: one row of weights, one row of draws.
+    draws = torch.zeros(batch.positive_slots.shape, dtype=torch.float64, device=batch.device)
+    draws[anchor, batch.pair_column] = draw
+    slots = torch.empty_like(batch.positive_slots)
+    served = torch.empty_like(batch.has_negative)
+    for rows in torch.split(torch.arange(batch.size, device=batch.device), max(1, BLOCK // batch.size)):
+        running = weights(batch, rows, cutoff=cutoff, nonzero_loss_cutoff=nonzero_loss_cutoff).cumsum(dim=1)
+        total = running[:, -1:]
         # The first slot whose running sum exceeds the draw: one of weight 0 adds nothing, so it is never that slot.
-        target = torch.minimum(draw[pairs] * total, total.nextafter(torch.zeros_like(total)))
-        slot = torch.searchsorted(running[row], target[:, None], right=True)[:, 0]
-        picks[pairs] = torch.where(total > 0, slot, -1)
-    keep = picks >= 0
-    return Triplets(anchor[keep], positive[keep], picks[keep])
+        target = torch.minimum((draws[rows] * total).to(total.dtype), total.nextafter(torch.zeros_like(total)))
+        slots[rows] = torch.searchsorted(running, target, right=True)
+        served[rows] = total[:, 0] > 0
+    keep = served[anchor]
+    return Triplets(anchor[keep], positive[keep], slots[anchor, batch.pair_column][keep])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from tripletscope.batch import Batch
+from tripletscope.batch import Batch, first_smallest
 from tripletscope.strategies.base import strategy
 from tripletscope.triplets import Triplets, edge, gaps, zone_ranks
 
@@ -46,11 +46,9 @@ def semi_hard(batch: Batch, *, margin: float, generator: torch.Generator | None)
     parts, limit = [], edge(margin, batch.distances)
     for block in batch.pair_blocks():
         a, p, d_ap = anchor[block], positive[block], batch.d_ap[block]
-        d_an = batch.negative_distances[a]  # (pairs, B)
+        d_an = batch.negative_distances.index_select(0, a)  # (pairs, B)
         # gap > 0 says the same as d_an > d_ap: a difference of floats is 0 only between equals.
-        nearest = d_an.masked_fill_(d_an <= d_ap[:, None], torch.inf).amin(dim=1)
-        keep = gaps(d_ap, nearest) < limit
-        # argmax names the first of equals, which is the lowest slot.
-        negative = (d_an[keep] == nearest[keep, None]).to(torch.uint8).argmax(dim=1)
-        parts.append(Triplets(a[keep], p[keep], negative))
+        negative = first_smallest(d_an.masked_fill_(d_an <= d_ap[:, None], torch.inf))
+        keep = gaps(d_ap, d_an.gather(1, negative[:, None])[:, 0]) < limit
+        parts.append(Triplets(a[keep], p[keep], negative[keep]))
     return Triplets.concatenate(parts) if parts else Triplets.empty(batch.device)

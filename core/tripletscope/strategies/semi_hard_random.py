@@ -56,11 +56,9 @@ def semi_hard_random(batch: Batch, *, margin: float, generator: torch.Generator 
     for block in batch.pair_blocks():
         a, p = anchor[block], positive[block]
         gap = gaps(batch.d_ap[block, None], batch.negative_distances[a])  # (pairs, B)
-        seen = ((gap > 0) & (gap < limit)).cumsum(dim=1, dtype=torch.int32)
-        count = seen[:, -1]
+        pair, slot = ((gap > 0) & (gap < limit)).nonzero(as_tuple=True)
+        count = torch.bincount(pair, minlength=a.shape[0])
+        place = count.cumsum(0) - count + (draw[block] * count).long()
         keep = count > 0
-        wanted = (draw[block] * count).to(torch.int32)[keep, None]
-        # The first slot at which more than `wanted` members of the zone have passed is the wanted one.
-        negative = torch.searchsorted(seen[keep], wanted, right=True)[:, 0]
-        parts.append(Triplets(a[keep], p[keep], negative))
+        parts.append(Triplets(a[keep], p[keep], slot[place[keep]]))
     return Triplets.concatenate(parts) if parts else Triplets.empty(batch.device)
