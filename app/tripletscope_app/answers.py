@@ -182,9 +182,10 @@ def serve() -> None:
     import tripletscope.strategies  # noqa: F401  (so that the first question finds everything loaded)
 
     torch.set_num_threads(1)
-    for line in sys.stdin:
-        pipe.write(json.dumps(answer_line(line), allow_nan=True) + "\n")
-        pipe.flush()
+    with contextlib.suppress(BrokenPipeError):  # the server went while we were thinking
+        for line in sys.stdin:
+            pipe.write(json.dumps(answer_line(line)) + "\n")
+            pipe.flush()
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from tripletscope_app.component.pack import projection_of
 from tripletscope_app.loaders import Race
 from tripletscope_app.selection import own_strategy
 
-_SIDE = 132  # pixels of a thumbnail map
+_SIDE = 112  # pixels of a thumbnail map
 # Ten hues that stay apart; only a hint of who sits where, the map itself writes the classes.
 _HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A7D00", "#6B5B95", "#777777", "#A0522D")
 
@@ -67,11 +67,14 @@ def _card(race: Race, folder: Path) -> None:
     except TripletscopeError as problem:
         st.text(f"{folder.name}\n{problem}")
         return
-    if run.frame_steps:
-        st.image(thumbnail(str(folder), run.steps[-1] if len(run.steps) else -1), width=_SIDE)
     recall = [line["recall_at_1"] for line in run.lines if line.get("recall_at_1") is not None]
-    lines = [own_strategy(run)["title"], run.state_text, f"R@1 {recall[-1]:.2f}" if recall else "R@1 not recorded"]
-    st.text("\n".join([run.name, *lines]))
+    title = own_strategy(run)["title"]
+    lines = [title] if title.lower().replace(" ", "-") == run.name else [run.name, title]
+    lines += [run.state_text, f"R@1 {recall[-1]:.2f}" if recall else "R@1 not recorded"]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if run.frame_steps:
+            st.image(thumbnail(str(folder), run.steps[-1]), width=_SIDE)
+        st.text("\n".join(lines), width="content")
     if st.button("Watch", key=f"gallery.{folder}", width="stretch", disabled=not run.frame_steps):
         choose(race.link(run.name))
         st.rerun()

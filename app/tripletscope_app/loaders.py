@@ -121,25 +121,17 @@ def all_races() -> list[Race]:
     return [*shipped_races(), *own_races()]
 
 
-def find(link: str | None) -> tuple[Race, str | None] | None:
-    """(race, name of the run or None) that an address names; what it does not know gives the first there is.
+def find(link: str | None) -> Race | None:
+    """The race that an address names, as `Race.link` writes it; one that it does not know gives the first there is.
 
     Runs that somebody asked for on the command line come before the shipped ones.
     """
-    shipped = shipped_races()
-    if link is not None or not shipped or given_runs():
-        own = own_races()
-        for race in [*shipped, *own]:
-            for path in race.paths:
-                name = Path(path).name
-                if link in (race.link(name), name if len(race.paths) == 1 else None):
-                    return race, name
-            if link == race.key:
-                return race, None
-        if given_runs() and own:
-            return own[0], None
-        shipped = shipped or own
-    return (shipped[0], None) if shipped else None
+    shipped, given = shipped_races(), given_runs()
+    own = own_races() if link is not None or given or not shipped else []
+    for race in [*shipped, *own]:
+        if link is not None and link in (race.key, *(race.link(Path(path).name) for path in race.paths)):
+            return race
+    return next(iter([*own, *shipped] if given else [*shipped, *own]), None)
 
 
 @dataclass(frozen=True)

@@ -42,8 +42,11 @@ CONTROLS = (RUN, STEP, ANCHOR, POSITIVE)
 
 #: How often Python itself changed the selection; the browser gives way only when it grows.
 REVISION = "watch.revision"
-#: Session key of the instrument.
-INSTRUMENT = "instrument"
+
+
+def instrument_key(race: str) -> str:
+    """Session key of the instrument: each race has its own, with its own scale and camera."""
+    return f"instrument.{race}"
 
 
 def get(control: Control) -> Any:

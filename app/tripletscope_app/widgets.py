@@ -49,13 +49,12 @@ class Told:
         return bool(self.waiting)
 
 
-def settle_selection(race: Race, loaded: Loaded, name: str | None) -> Selection:
+def settle_selection(race: Race, loaded: Loaded) -> Selection:
     """What is looked at now: the session's selection, made valid; a new session opens as the recording proposes."""
-    asked = name or (str(state.get(state.RUN)).rpartition("/")[2] if state.get(state.RUN) else None)
     chosen = settle(
         loaded.runs,
         loaded.labels,
-        run=asked,
+        run=str(state.get(state.RUN) or "").rpartition("/")[2],
         step=state.get(state.STEP),
         anchor=loaded.index(state.get(state.ANCHOR)),
         positive=loaded.index(state.get(state.POSITIVE)),
@@ -77,7 +76,7 @@ def remember(race: Race, loaded: Loaded, chosen: Selection) -> None:
 
 def hear(race: Race, loaded: Loaded) -> None:
     """The browser reports a selection: it becomes ours."""
-    result = st.session_state.get(state.INSTRUMENT) or {}
+    result = st.session_state.get(state.instrument_key(race.key)) or {}
     report = read_report(result.get("selection"), loaded.digests)
     if report is None:
         return
@@ -193,4 +192,5 @@ def candidates_table(loaded: Loaded, chosen: Selection, told: Told) -> None:
             return
         from tripletscope_app.tables import candidates
 
-        opened.dataframe(candidates(loaded.runs[chosen.run], answer, chosen.step, chosen.positive), hide_index=True)
+        table = candidates(loaded.runs[chosen.run], answer, chosen.step, chosen.positive)
+        opened.dataframe(table, hide_index=True, placeholder="", column_config={"picked by": {"width": "large"}})

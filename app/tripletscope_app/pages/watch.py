@@ -27,11 +27,10 @@ _WORDS = """
 def watch() -> None:
     """The page."""
     state.restore_url()
-    found = loaders.find(state.get(state.RUN))
-    if found is None:
+    race = loaders.find(state.get(state.RUN))
+    if race is None:
         st.info("No recordings here yet. Make one: `tripletscope train --data digits --dim 2 --out runs/first`")
         return
-    race, name = found
     gallery.bar(race)
     loaded = loaders.load(race)
     for sentence in loaded.unreadable:
@@ -40,7 +39,7 @@ def watch() -> None:
     if not loaded.runs:
         return
     component.load_runs(dict(zip(loaded.digests, loaded.blobs, strict=True)))
-    _instrument(race, loaded, name)
+    _instrument(race, loaded)
     with st.expander("What am I looking at?"):
         st.markdown(_WORDS)
         if race.note:
@@ -49,13 +48,13 @@ def watch() -> None:
 
 
 @st.fragment
-def _instrument(race: Race, loaded: Loaded, name: str | None) -> None:
+def _instrument(race: Race, loaded: Loaded) -> None:
     """Everything that follows the selection: a click draws this again, and leaves the frames where they are."""
-    chosen = widgets.settle_selection(race, loaded, name)
+    chosen = widgets.settle_selection(race, loaded)
     told = widgets.ask_strategies(race, loaded, chosen)
     component.instrument(
         widgets.instrument_data(loaded, chosen, told),
-        key=state.INSTRUMENT,
+        key=state.instrument_key(race.key),
         on_selection_change=lambda: widgets.hear(race, loaded),
     )
     if told.asking:

@@ -1,0 +1,314 @@
+"""The real page in a real browser, from the server's start to a click on a digit."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from tests.app import tiny
+
+from tripletscope import Run
+
+pytestmark = pytest.mark.browser
+
+MAIN = Path(__file__).parents[2] / "app" / "main.py"
+WAIT = 60_000  # a loaded machine is slow, and that is not what is tested here
+ROOT = ".ts-instrument[data-ready=true]"
+SETTLED = "[data-testid=stApp][data-test-script-state=notRunning]"
+
+
+class Server:
+    """A streamlit server of ours on a free port."""
+
+    def __init__(self, folder: Path, *runs: Path) -> None:
+        import socket
+
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.log = (folder / "server.log").open("w")
+        self.process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "streamlit",
+                "run",
+                str(MAIN),
+                f"--server.port={self.port}",
+                "--server.headless=true",
+                "--",
+                *(part for run in runs for part in ("--run", str(run))),
+            ],
+            cwd=folder,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        deadline = time.monotonic() + WAIT / 1000
+        while True:
+            with (
+                contextlib.suppress(OSError),
+                urllib.request.urlopen(f"{self.address}/_stcore/health", timeout=5) as reply,
+            ):
+                if reply.read() == b"ok":
+                    return
+            assert self.process.poll() is None, (folder / "server.log").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(30)
+        self.log.close()
+
+
+class Watched:
+    """A page that keeps an account of what it sends, asks for and complains about."""
+
+    def __init__(self, browser, server: Server, path: str = "/", script: str = "", **options) -> None:
+        self.context = browser.new_context(viewport={"width": 1280, "height": 800}, **options)
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(WAIT)
+        if script:
+            self.page.add_init_script(script)
+        self.sent, self.outside, self.complaints = 0, [], []
+        self.page.on("websocket", lambda socket: socket.on("framesent", self._count))
+        self.page.on("request", self._look)
+        self.page.on("console", lambda m: self.complaints.append(m.text) if m.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.goto(server.address + path)
+        self.page.wait_for_selector(ROOT)
+        self.settle()
+
+    def _count(self, _) -> None:
+        self.sent += 1
+
+    def _look(self, request) -> None:
+        if not request.url.startswith(("data:", "blob:")) and urlsplit(request.url).hostname != "127.0.0.1":
+            self.outside.append(request.url)
+
+    def settle(self) -> None:
+        self.page.wait_for_timeout(150)
+        self.page.wait_for_selector(SETTLED)
+
+    def root(self, name: str) -> str:
+        return self.page.locator(ROOT).get_attribute(f"data-{name}")
+
+    def until(self, condition: str, argument=None) -> None:
+        """Waits for a condition on `root`, a JavaScript expression."""
+        self.page.locator(ROOT).evaluate(
+            "(root, [text, argument, limit]) => new Promise((done, fail) => { const test = new Function('root',"
+            " 'argument', `return ${text}`); const start = performance.now(); (function look() {"
+            " if (test(root, argument)) done(); else if (performance.now() - start > limit) fail(new Error(text));"
+            " else setTimeout(look, 50); })(); })",
+            [condition, argument, WAIT],
+        )
+
+    def place(self, index: int) -> tuple[float, float]:
+        at = self.page.locator(ROOT).evaluate("(root, i) => root.tripletscope.project(i)", index)
+        return at["x"], at["y"]
+
+    def sentence(self) -> str:
+        return self.page.locator("[aria-live]").first.inner_text()
+
+    def close(self) -> None:
+        self.context.close()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A working directory with a race in ./runs, and a killed run beside it."""
+    place = tmp_path_factory.mktemp("work")
+    tiny.race(place / "runs")
+    tiny.kill(tiny.record(place / "other" / "cut", race={"weights": "x", "batches": "y"}), 6)
+    return place
+
+
+@pytest.fixture(scope="module")
+def server(folder):
+    started = Server(folder, folder / "runs", folder / "other" / "cut")
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def watched(browser, server):
+    page = Watched(browser, server, "/?run=runs/semi-hard&step=5&anchor=2")
+    yield page
+    page.close()
+
+
+def test_the_page_draws_without_a_word_to_the_world(watched):
+    assert watched.root("n") == "24"
+    assert watched.root("renderer") == "webgl2"
+    assert (watched.root("step"), watched.root("anchor")) == ("5", "2")
+    watched.until("root.dataset.positive !== ''")  # the answer has come
+    assert not watched.outside
+    assert not watched.complaints
+    assert not watched.page.locator("[data-testid=stException]").count()
+
+
+def test_space_plays_and_the_server_hears_nothing_of_it(watched):
+    watched.until("root.dataset.positive !== ''")
+    watched.settle()
+    watched.page.wait_for_timeout(1500)
+    watched.page.locator("body").press("Home")
+    watched.page.wait_for_timeout(1500)
+    watched.settle()
+    assert watched.root("step") == "0"
+    before, from_place = watched.sent, watched.place(7)
+    watched.page.keyboard.press("Space")
+    watched.until("Number(root.dataset.step) >= 4")
+    assert watched.place(7) != from_place
+    assert watched.sent == before
+    watched.page.keyboard.press("Space")
+    stopped = watched.root("step")
+    watched.page.wait_for_timeout(800)
+    assert watched.root("step") == stopped
+    watched.settle()
+    assert f"step={stopped}" in watched.page.url, "the address follows when time has come to rest"
+
+
+def test_dragging_the_scrubber_moves_points_and_sends_one_message_at_the_end(watched):
+    watched.until("root.dataset.positive !== ''")
+    watched.settle()
+    watched.page.wait_for_timeout(1500)
+    slider = watched.page.get_by_role("slider").first
+    box = slider.bounding_box()
+    y = box["y"] + box["height"] / 2
+    before, places = watched.sent, set()
+    watched.page.mouse.move(box["x"] + box["width"] * 0.5, y)
+    watched.page.mouse.down()
+    for share in (0.3, 0.2, 0.6, 0.9):
+        watched.page.mouse.move(box["x"] + box["width"] * share, y, steps=3)
+        watched.page.wait_for_timeout(120)
+        places.add(watched.place(3))
+    assert len(places) == 4
+    assert watched.sent == before
+    watched.page.mouse.up()
+    watched.until("root.dataset.step !== '5'")
+    watched.page.wait_for_function("n => new URL(location).searchParams.get('step') === n", arg=watched.root("step"))
+    assert watched.sent > before
+
+
+def test_clicking_a_point_makes_it_the_anchor_and_the_sentence_follows(watched):
+    watched.until("root.dataset.positive !== ''")
+    said = watched.sentence()
+    index = 20
+    watched.page.mouse.move(*watched.place(index))
+    watched.until("root.dataset.hover !== ''")
+    index = int(watched.root("hover"))
+    assert index != 2
+    watched.page.mouse.click(*watched.place(index))
+    watched.until("root.dataset.anchor === argument", str(index))
+    watched.until("root.dataset.positive !== ''")  # the strategies have answered for the new anchor
+    watched.settle()
+    assert watched.sentence() != said
+    assert f"anchor={index}" in watched.page.url
+    assert not watched.complaints
+
+
+def test_a_pill_changes_the_run(watched):
+    first = watched.root("run")
+    watched.page.locator("body").press("1")
+    watched.until("root.dataset.run !== argument", first)
+    watched.page.wait_for_function("() => new URL(location).searchParams.get('run') === 'runs/random'")
+    watched.page.reload()
+    watched.page.wait_for_selector(ROOT)
+    watched.settle()
+    assert watched.root("run") != first, "the address brings the run back"
+
+
+def test_the_address_restores_anchor_and_step(browser, server):
+    page = Watched(browser, server, "/?run=runs/batch-hard&step=9&anchor=13&positive=15")
+    assert (page.root("step"), page.root("anchor")) == ("9", "13")
+    page.until("root.dataset.positive === '15'")
+    page.close()
+
+
+def test_an_address_that_makes_no_sense_opens_the_first_race(browser, server):
+    page = Watched(browser, server, "/?run=%3Cscript%3Ealert(1)%3C/script%3E&step=-1&anchor=1e9&positive=x&more=1")
+    assert not page.complaints
+    assert page.root("anchor") == "0"
+    assert not page.page.locator("[data-testid=stException]").count()
+    page.close()
+
+
+def test_without_webgl_the_page_still_works(browser, server):
+    off = "globalThis.__tripletscope_no_webgl = true;"
+    page = Watched(browser, server, "/?run=runs/semi-hard&step=5&anchor=2", off)
+    assert page.root("renderer") == "canvas2d"
+    before = page.place(3)
+    page.page.locator("body").press("End")
+    page.until("root.dataset.step === '12'")
+    assert page.place(3) != before
+    assert not page.complaints
+    page.close()
+
+
+def test_a_killed_run_opens_and_says_where_it_stopped(browser, server):
+    page = Watched(browser, server, "/?run=cut")
+    page.page.get_by_text(re.compile("stopped at step 6")).first.wait_for()
+    assert page.root("n") == "24"
+    assert not page.complaints
+    page.close()
+
+
+def test_two_people_do_not_move_each_others_selection(browser, server, watched):
+    other = Watched(browser, server, "/?run=runs/semi-hard&step=8&anchor=10")
+    other.page.locator("body").press("a")
+    other.until("root.dataset.anchor !== '10'")
+    other.settle()
+    watched.page.reload()
+    watched.page.wait_for_selector(ROOT)
+    assert (watched.root("step"), watched.root("anchor")) == ("5", "2")
+    other.close()
+
+
+def test_the_gallery_shows_every_run_and_opens_one(watched):
+    watched.page.locator(".st-key-watch-gallery button").first.click()
+    dialog = watched.page.get_by_role("dialog")
+    dialog.get_by_text("stopped at step 6").wait_for()
+    dialog.get_by_role("button", name="Watch", exact=True).last.click()
+    watched.page.wait_for_function("() => new URL(location).searchParams.get('run') === 'cut'")
+    watched.page.wait_for_selector(ROOT)
+    assert not watched.complaints
+
+
+def test_a_download_brings_the_triplets_of_the_step(watched, folder):
+    pytest.importorskip("tripletscope.export")
+    with watched.page.expect_download() as waiting:
+        watched.page.get_by_role("button", name="Triplets of step 5").click()
+    text = Path(waiting.value.path()).read_text()
+    run = Run.open(folder / "runs" / "semi-hard")
+    assert len(text.splitlines()) == 1 + len(run.picks(step=5, training=True))
+
+
+def test_a_shipped_race_opens_at_once_with_its_recorded_answers(browser, tmp_path):
+    """As the first visitor sees it: no question is asked of the helper before the page is complete."""
+    from tripletscope.datasets import sample_data_dir
+
+    races = sorted((sample_data_dir() / "races").glob("*/opening.json"))
+    if not races:
+        pytest.skip("no shipped race yet")
+    server = Server(tmp_path)
+    try:
+        page = Watched(browser, server)
+        assert page.root("positive") != ""
+        assert not page.outside
+        assert not page.complaints
+        page.close()
+    finally:
+        server.stop()

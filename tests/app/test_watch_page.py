@@ -1,0 +1,289 @@
+"""The Watch page in Streamlit's test harness: what it sends, what it understands, what it never imports."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+from tests.app import tiny
+
+from tripletscope import Run
+from tripletscope.analysis.counterfactual import anchor_answer, opening
+from tripletscope_app import loaders, widgets
+from tripletscope_app.component import bundle, pack
+from tripletscope_app.selection import nearest_frame, read_report, settle
+from tripletscope_app.tables import candidates
+
+WAIT = 60
+
+
+def page():
+    from tripletscope_app.pages.watch import watch
+
+    watch()
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory):
+    """A folder as sample_data: one race of three with its opening, and another of one run."""
+    folder = tmp_path_factory.mktemp("sample_data")
+    race = folder / "races" / "toys"
+    paths = tiny.race(race)
+    runs = [Run.open(path) for path in paths]
+    told = opening(runs, run="semi-hard", step=5, anchor=2)
+    (race / "opening.json").write_text(json.dumps(told))
+    (race / "race.json").write_text(json.dumps({"title": "Toys", "runs": [path.name for path in paths], "order": 1}))
+    lone = folder / "races" / "zoo"
+    tiny.record(lone / "random", "random", dim=4)
+    (lone / "race.json").write_text(json.dumps({"title": "Zoo", "runs": ["random"], "note": "Four dimensions."}))
+    return folder
+
+
+@pytest.fixture
+def app(shelf, monkeypatch, tmp_path):
+    monkeypatch.setattr("tripletscope.datasets.sample_data_dir", lambda: shelf)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["main.py"])
+    monkeypatch.setattr(widgets.Helper, "start", lambda self: None)  # no second torch for every test
+    return AppTest.from_function(page, default_timeout=WAIT)
+
+
+def view(app):
+    return json.loads(app.get("bidi_component")[-1].proto.json)
+
+
+def blobs(app):
+    return [part.proto.bytes for part in app.get("bidi_component") if part.proto.bytes]
+
+
+def test_it_opens_on_the_first_race_with_the_recorded_answers(app):
+    app.run()
+    assert not app.exception
+    data = view(app)
+    assert data["title"] == "Who should this class 0 learn from?"
+    assert data["subtitle"].startswith("Same data, same start, same batches")
+    assert [run["strategy"] for run in data["runs"]] == ["random", "semi-hard", "batch-hard"]
+    assert data["runs"][1]["digest"] == data["selection"]["run"]
+    assert (data["selection"]["step"], data["selection"]["anchor"]) == (5, 2)
+    assert len(data["strategies"]) == 8
+    assert not data["asking"]
+    assert all(answer["anchor"] == 2 for answer in data["answers"].values())
+    assert [pack.unpack(blob)[0]["digest"] for blob in blobs(app)] == [run["digest"] for run in data["runs"]]
+
+
+def test_a_click_in_the_browser_becomes_the_selection(app, monkeypatch):
+    asked = []
+
+    def ask(self, path, digest, anchor):
+        from concurrent.futures import Future
+
+        asked.append((Path(path).name, anchor))
+        future = Future()
+        future.set_result({"answer": anchor_answer(Run.open(path), anchor)})
+        return future
+
+    monkeypatch.setattr(widgets.Helper, "ask", ask)
+    app.run()
+    first = view(app)
+    report = {"run": first["runs"][2]["digest"], "step": 7, "anchor": 20, "positive": 21, "rev": 1}
+    app.session_state["instrument.toys"] = {"selection": report}
+    # The harness fires no callback of a component, so we call what it would call.
+    app.session_state["watch.run"] = "toys/batch-hard"
+    app.session_state["watch.step"] = 7
+    app.session_state["watch.anchor"] = 120 - 100
+    app.session_state["watch.positive"] = 21
+    app.run()
+    data = view(app)
+    assert data["selection"] == {**report, "rev": data["selection"]["rev"]}
+    assert data["selection"]["rev"] == first["selection"]["rev"], (
+        "the browser's own choice is not sent back as an order"
+    )
+    assert data["title"] == "Who should this class 3 learn from?"
+    assert sorted(asked) == [("batch-hard", 20), ("random", 20), ("semi-hard", 20)]
+    assert data["answers"][report["run"]]["anchor"] == 20
+
+
+def test_the_address_restores_the_view(app, monkeypatch):
+    app.query_params["run"] = "toys/random"
+    app.query_params["step"] = "9"
+    app.query_params["anchor"] = "2"
+    app.run()
+    data = view(app)
+    assert data["selection"]["run"] == data["runs"][0]["digest"]
+    assert data["selection"]["step"] == 9
+    assert data["selection"]["anchor"] == 2
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"run": "../../etc/passwd"},
+        {"run": "<script>alert(1)</script>"},
+        {"step": "-4"},
+        {"step": "1e9"},
+        {"step": "999999"},
+        {"anchor": "99999"},
+        {"anchor": "two"},
+        {"positive": "0x10"},
+        {"nonsense": "1"},
+    ],
+)
+def test_an_address_that_makes_no_sense_is_ignored(app, bad):
+    for name, value in bad.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception
+    assert view(app)["selection"]["anchor"] == 2
+    assert view(app)["selection"]["step"] == 5
+
+
+def test_another_recording_opens_at_its_own_opening(app, monkeypatch):
+    from concurrent.futures import Future
+
+    monkeypatch.setattr(widgets.Helper, "ask", lambda *_: Future())
+    app.run()
+    first = view(app)
+    app.query_params["run"] = "zoo/random"
+    other = AppTest.from_function(page, default_timeout=WAIT)
+    other.query_params["run"] = "zoo"
+    other.run()
+    data = view(other)
+    assert len(data["runs"]) == 1
+    assert data["asking"], "nothing is recorded for it, so the strategies are asked"
+    assert data["selection"]["run"] not in [run["digest"] for run in first["runs"]]
+    assert view(app)["selection"] == first["selection"], "another session's choice is not ours"
+
+
+def test_a_killed_run_says_where_it_stopped(app, tmp_path, monkeypatch):
+    tiny.kill(tiny.record(tmp_path / "runs" / "cut"), 6)
+    monkeypatch.setattr(sys, "argv", ["main.py", "--run", str(tmp_path / "runs" / "cut")])
+    from concurrent.futures import Future
+
+    monkeypatch.setattr(widgets.Helper, "ask", lambda *_: Future())
+    app.run()
+    assert not app.exception
+    assert [text.value for text in app.text if "stopped at step 6" in text.value]
+    assert pack.unpack(blobs(app)[0])[0]["state_text"] == "stopped at step 6"
+
+
+def test_the_helpers_refusal_is_shown_in_place(app, monkeypatch):
+    from concurrent.futures import Future
+
+    def ask(self, path, digest, anchor):
+        future = Future()
+        future.set_result({"error": "frame 3 is damaged"})
+        return future
+
+    monkeypatch.setattr(widgets.Helper, "ask", ask)
+    app.query_params["anchor"] = "7"
+    app.run()
+    assert view(app)["message"] == "frame 3 is damaged"
+    assert not view(app)["asking"]
+
+
+def test_no_recordings_at_all_is_a_sentence(app, tmp_path, monkeypatch):
+    monkeypatch.setattr("tripletscope.datasets.sample_data_dir", lambda: tmp_path / "nothing")
+    app.run()
+    assert not app.exception
+    assert "tripletscope train" in app.info[0].value
+
+
+def test_the_first_page_imports_nothing_heavy(shelf):
+    """Streamlit itself imports plotly when it is installed; everything else here is our doing."""
+    code = (
+        "import sys\n"
+        "from streamlit.testing.v1 import AppTest\n"
+        f"sys.argv = ['main.py', '--run', {str(shelf / 'races' / 'toys')!r}]\n"
+        f"app = AppTest.from_file({str(Path(__file__).parents[2] / 'app' / 'main.py')!r}, default_timeout=60).run()\n"
+        "assert not app.exception, app.exception\n"
+        "assert app.get('bidi_component'), 'the page did not draw'\n"
+        "heavy = {'torch', 'umap', 'faiss', 'sklearn', 'scipy', 'numba'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+        "from tripletscope_app.widgets import helper\n"
+        "assert helper().alive, 'the helper was not started'\n"
+        "helper().stop()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ}, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_our_own_code_imports_no_plotting_library():
+    folder = Path(loaders.__file__).parent
+    for file in folder.rglob("*.py"):
+        assert "import plotly" not in file.read_text(encoding="utf-8"), file
+
+
+def test_the_bundle_is_one_module_without_imports():
+    for entry, default in (("view", "export default function"), ("loader", "export default function")):
+        text = bundle(entry)
+        assert text.count("export default") == 1
+        assert default in text
+        assert "\nexport const" not in text
+        assert "\nexport function" not in text
+        assert 'from "./' not in text
+
+
+def test_a_report_of_the_browser_is_not_believed():
+    good = {"run": "d", "step": 3, "anchor": 1, "positive": None}
+    assert read_report(good, ["c", "d"]) == {"run": 1, "step": 3, "anchor": 1, "positive": None}
+    for bad in (
+        None,
+        7,
+        [],
+        {},
+        {**good, "run": "x"},
+        {**good, "step": None},
+        {**good, "step": "3"},
+        {**good, "anchor": -1},
+        {**good, "anchor": 1.5},
+        {**good, "positive": True},
+        {**good, "step": float("1e300")},
+    ):
+        assert read_report(bad, ["c", "d"]) is None
+
+
+def test_settling_keeps_what_is_valid(shelf):
+    runs = [Run.open(path) for path in sorted((shelf / "races" / "toys").glob("*/"))]
+    labels = runs[0].samples.labels
+    told = {"run": "random", "step": 5, "anchor": 2, "positive": 4}
+    assert settle(runs, labels, opening=told).positive == 4
+    assert settle(runs, labels, anchor=8, positive=4, opening=told).positive is None, "of another class"
+    assert settle(runs, labels, anchor=8, positive=9, opening=told).positive == 9
+    assert settle(runs, labels, run="nobody", opening=told).run == [run.name for run in runs].index("random")
+    assert settle(runs, labels).step <= 6
+    assert nearest_frame([0, 4, 8], 7) == 4
+
+
+def test_the_table_says_what_the_ruler_shows(shelf):
+    run = Run.open(shelf / "races" / "toys" / "semi-hard")
+    answer = anchor_answer(run, 2)
+    positive = answer["positives"][1]
+    table = candidates(run, answer, 5, positive)
+    assert list(table.columns) == ["id", "class", "role", "distance", "gap", "zone", "picked by"]
+    assert table["distance"].is_monotonic_increasing
+    assert len(table) == len(answer["candidates"]) - 1
+    near = table[table["role"] == "positive"].set_index("id")["distance"]
+    d_ap = near[run.samples.id_of(int(run.probe_rows[positive]))]
+    for _, row in table[table["role"] == "negative"].iterrows():
+        gap = row["distance"] - d_ap
+        zone = "hard" if gap <= 0 else "easy" if gap >= 0.5 else "semi-hard"
+        assert row["zone"] == zone
+        if "semi-hard" in row["picked by"].split(", "):
+            assert zone == "semi-hard"
+    assert (table["picked by"].str.split(", ").explode() == "hardest").sum() == 1
+
+
+def test_the_download_is_the_export(shelf):
+    pytest.importorskip("tripletscope.export")
+    import io
+
+    import pandas as pd
+
+    run = Run.open(shelf / "races" / "toys" / "semi-hard")
+    step = pd.read_csv(io.BytesIO(widgets.csv_of(run, [5])))
+    whole = pd.read_csv(io.BytesIO(widgets.csv_of(run, None)))
+    assert set(step["step"]) == {5}
+    assert len(whole) == len(run.picks(training=True))
