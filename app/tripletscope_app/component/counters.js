@@ -5,16 +5,20 @@ import { seriesAt, nearestFrame } from "./store.js";
 import { touches } from "./state.js";
 import { markIcon } from "./marks.js";
 
-const number = (value) => (value >= 100 ? Math.round(value).toLocaleString("en-US") : value.toFixed(value < 0.1 ? 3 : 2));
-const count = (value) => Math.round(value).toLocaleString("en-US");
+const wholeNumber = (value) => Math.round(value).toLocaleString("en-US");
+
+function plainNumber(value) {
+  if (value > 0 && value < 0.0005) return "<0.001";
+  return value >= 100 ? wholeNumber(value) : value.toFixed(value < 0.1 ? 3 : 2);
+}
 
 const COUNTERS = [
   { title: "R@1", names: ["recall_at_1"], text: (v) => v.toFixed(2), help: "share of probe samples whose nearest neighbour has their class" },
-  { title: "spread", names: ["spread"], text: number, help: "mean pairwise distance in the batch, in margins" },
+  { title: "spread", names: ["spread"], text: plainNumber, help: "mean pairwise distance in the batch, in margins" },
   { title: "violating", names: ["violating_share"], text: percent, help: "share of all eligible triplets with gap < margin" },
   { title: "hard", names: ["hard_share"], text: percent, help: "share of all eligible triplets with gap ≤ 0" },
-  { title: "mined / eligible", names: ["mined", "eligible"], text: (a, b) => `${count(a)} / ${count(b)}`, help: "triplets this strategy chose, of all it could have" },
-  { title: "loss", names: ["loss"], text: number, help: "mean over the triplets this strategy chose itself: not comparable between strategies", last: true },
+  { title: "mined / eligible", names: ["mined", "eligible"], text: (a, b) => `${wholeNumber(a)} / ${wholeNumber(b)}`, help: "triplets this strategy chose, of all it could have" },
+  { title: "loss", names: ["loss"], text: plainNumber, help: "mean over the triplets this strategy chose itself: not comparable between strategies", last: true },
 ];
 
 function counterText(run, counter, frame) {

@@ -1,6 +1,6 @@
 // One thin lane per strategy under the swarm: its pick in its own shape and colour, its probabilities, or "abstains".
 // Marks on the thumbnails themselves would hide each other as soon as two strategies agree.
-import { decimalsFor, fixed, h, svg } from "./dom.js";
+import { fixed, h, svg } from "./dom.js";
 import { chancesOf, distanceTo, measure, pickOf } from "./answers.js";
 import { markColour, markIcon, shapePath } from "./marks.js";
 
@@ -16,25 +16,26 @@ export function createLaneNames({ layer, actions }) {
         key = wanted;
         for (const row of rows) row.element.remove();
         rows = s.strategies.map((strategy) => {
-          const trains = h("span", { class: "ts-lane-trains" }, "trains");
           const element = h(
             "button",
-            { type: "button", class: "ts-lane-name", title: strategy.summary ?? null },
-            markIcon(strategy.mark, s.theme.dark, 15), h("span", { class: "ts-ellipsis" }, strategy.title), trains,
+            { type: "button", class: "ts-lane-name", style: { "--mark": markColour(strategy.mark, s.theme.dark) } },
+            markIcon(strategy.mark, s.theme.dark, 15), h("span", { class: "ts-ellipsis" }, strategy.title),
           );
           element.addEventListener("click", () => actions.selectLane(strategy.name));
           layer.append(element);
-          return { element, strategy, trains };
+          return { element, strategy };
         });
       }
       const training = s.runs[s.run]?.strategy;
-      rows.forEach(({ element, strategy, trains }, i) => {
+      rows.forEach(({ element, strategy }, i) => {
         const chosen = strategy.name === s.lane;
         element.style.top = `${top + i * height}px`;
         element.style.height = `${height}px`;
         element.style.width = `${width}px`;
         element.setAttribute("aria-pressed", String(chosen));
-        trains.hidden = strategy.name !== training;
+        const trains = strategy.name === training;
+        element.toggleAttribute("data-trains", trains);
+        element.title = [strategy.summary, trains ? "This strategy trains the run." : ""].filter(Boolean).join(". ");
       });
     },
   };
@@ -66,11 +67,11 @@ function laneContent(s, found, strategy, { scale, y, height, right, lossX }) {
   const parts = [];
   const words = (text, x, anchor = "start", cls = "ts-lane-words") =>
     svg("text", { class: cls, x, y: middle + 4, "text-anchor": anchor }, text);
-  const shape = (x, filled) =>
+  const shape = (x) =>
     svg("path", {
       d: shapePath(strategy.mark?.shape, Math.min(6, height * 0.3)),
       transform: `translate(${x.toFixed(1)},${middle})`,
-      fill: filled ? colour : "none", stroke: colour, "stroke-width": filled ? 0 : 1.4, class: "ts-lane-pick",
+      fill: colour, class: "ts-lane-pick",
     });
 
   if (pick.kind === "missing") return [words(strategy.unavailable ?? "not available in this space", scale.left + 6)];
@@ -84,13 +85,14 @@ function laneContent(s, found, strategy, { scale, y, height, right, lossX }) {
     });
   }
   if (pick.kind === "all") {
-    for (const negative of answer.negatives) {
-      const x = scale(distanceTo(answer, at, negative));
+    const xs = answer.negatives.map((negative) => scale(distanceTo(answer, at, negative)));
+    for (const x of xs) {
       parts.push(svg("line", { x1: x, x2: x, y1: middle - 4, y2: middle + 4, stroke: colour, "stroke-width": 1.6 }));
     }
     const losses = answer.negatives.map((negative) => measure(answer, at, positive, negative, run).loss);
     const mean = losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
-    parts.push(words(`all ${losses.length}`, right - 2, "end"), lossText(mean, lossX, middle, "mean of all"));
+    const full = Math.max(...xs) > right - 48 && Math.min(...xs) > scale.left + 56; // the label takes the free end
+    parts.push(full ? words(`all ${losses.length}`, scale.left + 6) : words(`all ${losses.length}`, right - 2, "end"), lossText(mean, lossX, middle, "mean of all"));
     return parts;
   }
   if (pick.kind === "abstains") return [...parts, words("abstains", scale.left + 6, "start", "ts-lane-words ts-abstains")];
@@ -99,20 +101,27 @@ function laneContent(s, found, strategy, { scale, y, height, right, lossX }) {
   if (chances) {
     parts.push(svg("circle", { class: "ts-lane-ring", cx: x, cy: middle, r: Math.min(8, height * 0.42), fill: "none", stroke: colour, "stroke-width": 2 }));
   }
-  parts.push(shape(x, true));
+  parts.push(shape(x));
   if (pick.own) {
     const own = scale(distanceTo(answer, at, pick.positive));
     // The hollow mark is the positive that this strategy brings along: its zones differ from the ones drawn here.
     parts.push(svg("line", { x1: own, x2: own, y1: y + 3, y2: y + height - 3, stroke: colour, "stroke-width": 1.6, "stroke-dasharray": "2 2" }));
-    const room = Math.max(own, x) + 150 < right;
-    parts.push(words("own positive", room ? own + 5 : right - 2, room ? "start" : "end", "ts-lane-words ts-own"));
+    const start = x > own - 8 && x < own + 84 ? x + 10 : own + 5; // beside the pick, not under it
+    const room = start + 80 < right;
+    parts.push(words("own positive", room ? start : Math.min(own, x) - 10, room ? "start" : "end", "ts-lane-words ts-own"));
   }
   parts.push(lossText(measure(answer, at, pick.positive, pick.negative, run).loss, lossX, middle));
   return parts;
 }
 
+/** Two decimals are enough to compare lanes; the sentence has the rest. */
+function shortLoss(loss) {
+  if (loss === 0) return "0";
+  return loss < 0.005 ? "<0.01" : fixed(loss, loss >= 100 ? 0 : 2);
+}
+
 function lossText(loss, x, middle, title = null) {
-  const text = svg("text", { class: "ts-lane-loss", x, y: middle + 4, "text-anchor": "end" }, fixed(loss, Math.min(3, decimalsFor(loss))));
+  const text = svg("text", { class: "ts-lane-loss", x, y: middle + 4, "text-anchor": "end" }, shortLoss(loss));
   if (title) text.append(svg("title", {}, title));
   return text;
 }

@@ -36,6 +36,7 @@ export function createMap({ state, actions, sprites }) {
     const { camera, runs, run } = state.get();
     if (runs[run]) {
       const view = projection(camera, runs[run], width, height);
+      state.set({ steered: true });
       glideCamera(state, zoomAt(camera, view, width / 2, height / 2, factor), 160);
     }
   };
@@ -125,7 +126,7 @@ export function createMap({ state, actions, sprites }) {
         groups.get(pick.negative).push(strategy);
       }
       const [px, py] = screenOf(run, s.t, positive);
-      strokeLine(pen, [ax, ay], [px, py], s.theme.text, 1.8, []);
+      strokeLine(pen, [ax, ay], [px, py], s.theme.text, 1.8, [], s.theme.background);
       for (const [negative, list] of groups) {
         const to = screenOf(run, s.t, negative);
         // Strategies that agree share a line's way; a small offset keeps each colour and dash visible.
@@ -136,7 +137,7 @@ export function createMap({ state, actions, sprites }) {
           pen.globalAlpha = chosen ? 1 : 0.4;
           strokeLine(
             pen, [ax + nx * shift, ay + ny * shift], [to[0] + nx * shift, to[1] + ny * shift],
-            markColour(strategy.mark, s.theme.dark), chosen ? 2.6 : 1.2, strategy.mark?.dash ?? [],
+            markColour(strategy.mark, s.theme.dark), chosen ? 2.6 : 1.2, strategy.mark?.dash ?? [], chosen ? s.theme.background : null,
           );
         });
         pen.globalAlpha = 1;
@@ -163,9 +164,9 @@ export function createMap({ state, actions, sprites }) {
 
     const ground = penOf(under);
     const found = currentAnswer(s);
-    if (found && run.exact && run.distance === "euclidean" && !run.normalized) {
+    if (found && run.exact && run.distance !== "cosine") {
       paintZones(ground, {
-        view, margin: run.margin, colours: s.zoneColours, ...size,
+        view, run, colours: s.zoneColours, ...size,
         anchor: positionAt(run, s.t, s.anchor), positive: positionAt(run, s.t, found.positive),
       });
     }
@@ -190,7 +191,7 @@ export function createMap({ state, actions, sprites }) {
       pen.arc(x, y, 9, 0, 2 * Math.PI);
       pen.stroke();
     }
-    paintScaleBar(pen, { view, margin: run.margin, theme: s.theme, ...size });
+    paintScaleBar(pen, { view, run, theme: s.theme, ...size });
     note.hidden = !collapsed;
     if (collapsed) {
       setText(note, `All ${run.n.toLocaleString("en-US")} points are in this dot. Zoom in to look inside.`);
@@ -227,7 +228,9 @@ export function createMap({ state, actions, sprites }) {
     }
   }
 
-  function strokeLine(pen, from, to, colour, weight, dash) {
+  // Each line has a seam in the background colour, or it would drown among a thousand points.
+  function strokeLine(pen, from, to, colour, weight, dash, ground) {
+    if (ground) strokeLine(pen, from, to, ground, weight + 2.4, [], null);
     pen.strokeStyle = colour;
     pen.lineWidth = weight;
     pen.setLineDash(dash);
@@ -298,7 +301,7 @@ export function createMap({ state, actions, sprites }) {
         hoverAt(null);
         element.setPointerCapture(event.pointerId);
       }
-      state.set({ camera: { ...drag.camera, x: drag.camera.x - dx / view.scale, y: drag.camera.y + dy / view.scale } });
+      state.set({ steered: true, camera: { ...drag.camera, x: drag.camera.x - dx / view.scale, y: drag.camera.y + dy / view.scale } });
     } else if (!onControls(event)) hoverAt(nearestPoint(...local(event)));
   });
   element.addEventListener("pointerdown", (event) => {
@@ -318,6 +321,7 @@ export function createMap({ state, actions, sprites }) {
   });
   element.addEventListener("dblclick", (event) => {
     if (!view || onControls(event) || nearestPoint(...local(event)) !== null) return;
+    state.set({ steered: true });
     glideCamera(state, zoomAt(state.get().camera, view, ...local(event), event.shiftKey ? 0.4 : 2.5), 200);
   });
   element.addEventListener(
@@ -332,7 +336,7 @@ export function createMap({ state, actions, sprites }) {
         return;
       }
       event.preventDefault();
-      state.set({ camera: zoomAt(state.get().camera, view, ...local(event), Math.exp(-event.deltaY * 0.004)) });
+      state.set({ steered: true, camera: zoomAt(state.get().camera, view, ...local(event), Math.exp(-event.deltaY * 0.004)) });
     },
     { passive: false },
   );

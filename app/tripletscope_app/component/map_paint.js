@@ -54,10 +54,12 @@ export function frameShape(run, frame) {
 }
 
 /** Zones around the anchor, where the map is the mined space: the circle through the positive bounds "hard". */
-export function paintZones(pen, { view, anchor, positive, margin, colours, width, height }) {
+export function paintZones(pen, { view, anchor, positive, run, colours, width, height }) {
   const [x, y] = [view.toX(anchor[0]), view.toY(anchor[1])];
-  const near = Math.hypot(positive[0] - anchor[0], positive[1] - anchor[1]) * view.scale;
-  const far = near + margin * view.scale;
+  const length = Math.hypot(positive[0] - anchor[0], positive[1] - anchor[1]);
+  const near = length * view.scale;
+  // The margin is in the unit of the distance: under squared distances it is added before the root.
+  const far = view.scale * (run.distance === "euclidean" ? length + run.margin : Math.sqrt(length ** 2 + run.margin));
   const disc = (radius) => {
     pen.beginPath();
     pen.arc(x, y, Math.min(radius, 4 * (width + height)), 0, 2 * Math.PI);
@@ -91,10 +93,12 @@ function haloText(pen, text, x, y, colour, ground) {
   pen.fillText(text, x, y);
 }
 
-/** Class names at their medoids; a name that would cover another one is left out. */
+const CHIP_NUDGES = [[0, 0], [0, -20], [0, 20], [2, 0], [-2, 0], [1.5, -18], [-1.5, 18]];
+
+/** Class names on chips at their medoids; a name that would cover another one is left out. */
 export function paintClassNames(pen, { run, t, frame, view, palette, theme, width, height, blocked }) {
   const taken = [...blocked];
-  pen.font = `600 13px ${theme.font}`;
+  pen.font = `700 13px ${theme.font}`;
   pen.textAlign = "center";
   pen.textBaseline = "middle";
   frameShape(run, frame).centres.forEach((medoid, label) => {
@@ -103,12 +107,24 @@ export function paintClassNames(pen, { run, t, frame, view, palette, theme, widt
     const [x, y] = [view.toX(px), view.toY(py)];
     const name = className(run, medoid);
     const text = name.length > 14 ? `${name.slice(0, 13)}…` : name;
-    const half = pen.measureText(text).width / 2 + 3;
-    const box = [x - half, y - 9, x + half, y + 9];
-    if (box[0] < 0 || box[1] < 0 || box[2] > width || box[3] > height) return;
-    if (taken.some((b) => box[0] < b[2] && box[2] > b[0] && box[1] < b[3] && box[3] > b[1])) return;
-    taken.push(box);
-    haloText(pen, text, x, y, rgba(palette[label]), theme.background);
+    const half = Math.max(10, pen.measureText(text).width / 2 + 6);
+    const spot = CHIP_NUDGES.map(([dx, dy]) => [x + dx * half, y + dy]).find(([cx, cy]) => {
+      const box = [cx - half, cy - 10, cx + half, cy + 10];
+      if (box[0] < 0 || box[1] < 0 || box[2] > width || box[3] > height) return false;
+      return !taken.some((b) => box[0] < b[2] && box[2] > b[0] && box[1] < b[3] && box[3] > b[1]);
+    });
+    if (!spot) return;
+    const [cx, cy] = spot;
+    taken.push([cx - half, cy - 10, cx + half, cy + 10]);
+    pen.beginPath();
+    pen.roundRect(cx - half, cy - 10, 2 * half, 20, 10);
+    pen.fillStyle = rgba(palette[label]);
+    pen.fill();
+    pen.lineWidth = 1.5;
+    pen.strokeStyle = theme.background;
+    pen.stroke();
+    pen.fillStyle = theme.dark ? "#10131a" : "#ffffff";
+    pen.fillText(text, cx, cy + 0.5);
   });
 }
 
@@ -116,12 +132,15 @@ export function paintClassNames(pen, { run, t, frame, view, palette, theme, widt
 export function placePins(pins, width, height) {
   const cx = pins.reduce((sum, pin) => sum + pin.x, 0) / pins.length;
   const cy = pins.reduce((sum, pin) => sum + pin.y, 0) / pins.length;
+  const widest = Math.max(...pins.map((pin) => Math.hypot(pin.x - cx, pin.y - cy)));
+  // In a collapsed space all points coincide: the pins step back, so that the dot itself stays in sight.
+  const reach = widest < 20 ? 34 : 12;
   for (const pin of pins) {
     const away = Math.hypot(pin.x - cx, pin.y - cy);
-    // In a collapsed space all points coincide; each role then has its own side to stand on.
-    const angle = away > 3 ? Math.atan2(pin.y - cy, pin.x - cx) : pin.side;
-    pin.px = pin.x + Math.cos(angle) * (pin.size / 2 + 12);
-    pin.py = pin.y + Math.sin(angle) * (pin.size / 2 + 12);
+    // Each role has its own side to stand on where the direction says nothing.
+    const angle = away > 6 ? Math.atan2(pin.y - cy, pin.x - cx) : pin.side;
+    pin.px = pin.x + Math.cos(angle) * (pin.size / 2 + reach);
+    pin.py = pin.y + Math.sin(angle) * (pin.size / 2 + reach);
   }
   for (let round = 0; round < 24; round++) {
     for (const [i, a] of pins.entries()) {
@@ -192,10 +211,15 @@ export function paintPin(pen, pin, run, sheet, theme) {
 }
 
 /** The margin as a bar, or a round length with its relation to the margin where the margin would not fit. */
-export function paintScaleBar(pen, { view, margin, theme, width, height }) {
+export function paintScaleBar(pen, { view, run, theme, width, height }) {
+  const { margin } = run;
   let [length, text] = [margin, `margin ${tickText(margin)}`];
   const fits = margin * view.scale;
-  if (fits < 14 || fits > width * 0.45) {
+  if (run.distance !== "euclidean") {
+    // Lengths on the map are Euclidean; another distance's margin is no length on it.
+    length = niceStep(60 / view.scale);
+    text = `length ${tickText(length)}`;
+  } else if (fits < 14 || fits > width * 0.45) {
     length = niceStep(60 / view.scale);
     const ratio = length / margin;
     text = `${tickText(length)} = ${ratio >= 1 ? `${tickText(ratio)} margins` : `margin / ${tickText(1 / ratio)}`}`;

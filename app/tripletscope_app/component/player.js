@@ -18,9 +18,18 @@ export function createPlayer({ state, commit }) {
     cancelAnimationFrame(request);
   }
 
+  /** The opening zoom is for the opening frame only; a camera that somebody moved by hand is left alone. */
+  function leaveOpening() {
+    const { runs, run, steered, camera } = state.get();
+    if (steered || !runs[run] || camera.zoom === 1) return;
+    state.set({ steered: true });
+    glideCamera(state, homeCamera(runs[run]), GLIDE_HOME);
+  }
+
   /** Shows a frame at once; its points travel there in SETTLE ms. */
   function goTo(frame) {
     halt();
+    leaveOpening();
     const target = clamp(frame, 0, lastFrame());
     state.set({ frame: target, playing: false, dragging: false, pinned: null });
     settle(target);
@@ -84,6 +93,7 @@ export function createPlayer({ state, commit }) {
     /** While a pointer drags: points follow it continuously, numbers belong to the nearest frame. */
     scrub(t) {
       halt();
+      leaveOpening();
       const frame = Math.round(t);
       state.set({ playing: false, dragging: true, t: reducedMotion() ? frame : t, frame, pinned: null });
     },

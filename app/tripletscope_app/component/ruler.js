@@ -7,6 +7,7 @@ import { markColour } from "./marks.js";
 import { rulerScale, tickText } from "./scale.js";
 import { paintThumb, thumbElement } from "./sprite.js";
 import { createSwarm } from "./swarm.js";
+import { createLens } from "./lens.js";
 import { createLaneNames, drawLanes } from "./lanes.js";
 
 const ZONE_NAMES = { hard: "hard", "semi-hard": "semi-hard", easy: "easy" };
@@ -14,10 +15,10 @@ const NAME_FITS = 70; // narrower zones put their name into the legend
 const SLIDE = 260; // ms for the zones to slide to another positive
 
 /** Heights and columns of the ruler for a panel of width x height pixels. */
-function rulerLayout(width, height, lanes) {
-  const gutter = width > 520 ? 150 : 112;
-  const loss = 44;
-  const notes = 38;
+function rulerLayout(width, height, lanes, positives) {
+  const gutter = width > 520 ? 146 : 112;
+  const loss = 40;
+  const notes = 36;
   const names = 20;
   const axis = 24;
   const heading = 16;
@@ -25,13 +26,14 @@ function rulerLayout(width, height, lanes) {
   const lanesTop = height - lanes * lane - 4;
   const swarmTop = notes + names;
   const room = lanesTop - heading - axis - swarmTop;
-  const size = clamp(Math.floor(room / 6.4) - 3, 16, 40);
-  const positiveRows = 2;
-  const axisY = swarmTop + positiveRows * (size + 4) + 2;
+  // A few positives share one row: every row saved makes all pictures larger.
+  const positiveRows = positives > 4 ? 2 : 1;
+  const size = clamp(Math.floor(room / (positiveRows + 3)) - 5, 16, 38);
+  const axisY = swarmTop + positiveRows * (size + 4) + 4;
   const negativeTop = axisY + axis;
   const negativeRows = Math.max(1, Math.floor((lanesTop - heading - negativeTop) / (size + 4)));
   return {
-    left: gutter + 20, right: width - loss - 14, lossX: width - 8, gutter, notes, names, axis, axisY, size,
+    left: gutter + 16, right: width - loss - 12, lossX: width - 8, gutter, notes, names, axis, axisY, size,
     swarmTop, negativeTop, lane, lanesTop, heading, width, height,
     bands: {
       positive: { y: axisY - size / 2 - 3, step: -(size + 4), rows: positiveRows },
@@ -42,18 +44,25 @@ function rulerLayout(width, height, lanes) {
 
 export function createRuler({ state, actions, sprites }) {
   const drawing = svg("svg", { class: "ts-ruler-drawing", "aria-hidden": "true" });
+  const arrows = svg("svg", { class: "ts-ruler-drawing ts-ruler-arrows", "aria-hidden": "true" });
   const layer = h("div", { class: "ts-ruler-layer" });
+  const lens = createLens({ state, actions, sprites });
   const anchorThumb = thumbElement("span", { class: "ts-thumb ts-anchor-thumb" });
   const roleAbove = h("div", { class: "ts-role" });
   const roleBelow = h("div", { class: "ts-role" });
   const waiting = h("div", { class: "ts-waiting", role: "status" });
   const noteHard = h("div", { class: "ts-note" }, "closer than the positive = hard");
   const notePick = h("div", { class: "ts-note" }, "this negative was picked");
-  const plot = h("div", { class: "ts-ruler-plot" }, drawing, layer, anchorThumb, roleAbove, roleBelow, noteHard, notePick, waiting);
+  const plot = h("div", { class: "ts-ruler-plot" }, drawing, layer, lens.element, anchorThumb, roleAbove, roleBelow, noteHard, notePick, arrows, waiting);
   const title = h("div", { class: "ts-panel-title ts-ellipsis" });
   const legend = h("div", { class: "ts-legend" });
   const candidates = h("div", { class: "ts-candidates-title ts-ellipsis" });
-  const element = h("section", { class: "ts-ruler", "aria-label": "Distance ruler" }, h("div", { class: "ts-panel-head" }, title, legend), plot, candidates);
+  const notes = h("button", { type: "button", class: "ts-notes-toggle", title: "show or hide the two notes" }, "notes");
+  notes.addEventListener("click", () => state.set({ notes: !state.get().notes }));
+  const element = h(
+    "section", { class: "ts-ruler", "aria-label": "Distance ruler" },
+    h("div", { class: "ts-panel-head" }, title, candidates, legend, notes), plot,
+  );
 
   const swarm = createSwarm({ layer, state, actions, sprites });
   const laneNames = createLaneNames({ layer: plot, actions });
@@ -88,10 +97,10 @@ export function createRuler({ state, actions, sprites }) {
   function draw(s) {
     const run = s.runs[s.run];
     if (!run || !size.width) return;
-    const box = rulerLayout(size.width, size.height, s.strategies.length);
+    const box = rulerLayout(size.width, size.height, s.strategies.length, currentAnswer(s)?.answer.positives.length ?? 3);
     const scale = rulerScale({ max: run.ruler_max, margin: run.margin, left: box.left, right: box.right });
     const found = currentAnswer(s);
-    drawing.setAttribute("viewBox", `0 0 ${size.width} ${size.height}`);
+    for (const sheet of [drawing, arrows]) sheet.setAttribute("viewBox", `0 0 ${size.width} ${size.height}`);
     laneNames.update(s, { top: box.lanesTop, height: box.lane, width: box.gutter - 6 });
     const pick = found && pickOf(found.answer, found.at, laneStrategy(s), found.positive);
     const lanes = { scale, top: box.lanesTop, height: box.lane, right: box.right, lossX: box.lossX };
@@ -105,12 +114,16 @@ export function createRuler({ state, actions, sprites }) {
       const ring = markColour(laneStrategy(s)?.mark, s.theme.dark);
       const boxes = swarm.place({ found, scale, bands: box.bands, size: box.size, chosenNegative: pick?.negative, ring });
       parts.push(...drawPickLine(s, pick, boxes, box, ring));
-      parts.push(...placeNotes(s, found, pick, boxes, scale, box));
+      const area = lens.draw(s, found, { scale, box, boxes, chosenNegative: pick?.negative, ring });
+      arrows.replaceChildren(arrowHead(), ...placeNotes(s, found, pick, area ? [...boxes, area] : boxes, scale, box));
     } else {
       swarm.clear();
+      lens.hide();
+      arrows.replaceChildren();
       noteHard.hidden = notePick.hidden = true;
     }
     swarm.mark(s.hover?.index, s.pinned);
+    lens.mark(s.hover?.index, s.pinned);
     drawing.replaceChildren(hatch(), ...parts);
     paintThumb(anchorThumb, run, s.anchor, Math.min(34, box.size + 8), sprites);
     anchorThumb.style.transform = `translate(${box.left - Math.min(34, box.size + 8) / 2 - 4}px, ${box.axisY + box.axis / 2 - Math.min(34, box.size + 8) / 2 - 4}px)`;
@@ -120,11 +133,13 @@ export function createRuler({ state, actions, sprites }) {
     place(waiting, box.left + 20, box.negativeTop + 10);
     setText(waiting, found ? "" : s.message ?? "asking the engine …");
     drawLegend(run, scale, found);
-    setText(title, `Distance from this ${className(run, s.anchor)}`);
-    setText(roleAbove, found ? `positives (${className(run, s.anchor)})` : "positives");
+    setText(title, `${distanceWords(run)} from this ${className(run, s.anchor)}`);
+    setText(roleAbove, `positives: class ${className(run, s.anchor)}`);
     setText(roleBelow, "negatives");
     const answer = found?.answer;
-    setText(candidates, answer ? `Candidates: ${answer.candidates_title}` : "\u00a0");
+    setText(candidates, answer ? String(answer.candidates_title) : "");
+    candidates.title = candidates.textContent;
+    notes.setAttribute("aria-pressed", String(s.notes));
   }
 
   function drawLegend(run, scale, found) {
@@ -140,16 +155,16 @@ export function createRuler({ state, actions, sprites }) {
   }
 
   function placeNotes(s, found, pick, boxes, scale, box) {
-    const arrows = [];
+    const drawn = [];
     const show = s.notes && !s.playing && !s.dragging;
     noteHard.hidden = !show;
     notePick.hidden = !show || pick?.kind !== "pick";
-    if (!show) return arrows;
+    if (!show) return drawn;
     // The hard zone may be a sliver: the note stands beside it, the arrow goes to its middle.
     const target = [(scale.left + scale(distanceTo(found.answer, found.at, found.positive))) / 2, box.notes + box.names - 2];
     const noteX = Math.min(target[0] + 34, box.right - 210);
     place(noteHard, noteX, 0);
-    arrows.push(arrow([noteX - 4, 10], [target[0], target[1] - 14], [target[0], 8]));
+    drawn.push(arrow([noteX - 4, 10], [target[0], target[1] - 14], [target[0], 8]));
     const picked = boxes.find((b) => b.role === "negative" && b.sample === pick?.negative);
     if (picked) {
       const spot = freeSpot(boxes, picked, box, 172);
@@ -157,10 +172,10 @@ export function createRuler({ state, actions, sprites }) {
         place(notePick, spot.x, spot.y);
         const fromLeft = spot.x > picked.x;
         const start = [fromLeft ? spot.x - 4 : spot.x + 174, spot.y + 10];
-        arrows.push(arrow(start, [picked.x + (fromLeft ? 1 : -1) * (picked.half + 4), picked.y], [(start[0] + picked.x) / 2, (start[1] + picked.y) / 2 + 10]));
+        drawn.push(arrow(start, [picked.x + (fromLeft ? 1 : -1) * (picked.half + 4), picked.y], [(start[0] + picked.x) / 2, (start[1] + picked.y) / 2 + 10]));
       } else notePick.hidden = true;
     }
-    return arrows;
+    return drawn;
   }
 
   const observer = new ResizeObserver(resize);
@@ -176,6 +191,7 @@ export function createRuler({ state, actions, sprites }) {
     }
     if (touches(changed, "hover", "pinned") && changed.size <= 2 && !touches(changed, "frame")) {
       swarm.mark(s.hover?.index, s.pinned);
+      lens.mark(s.hover?.index, s.pinned);
       return;
     }
     draw(s);
@@ -196,6 +212,13 @@ export function laneStrategy(s) {
   return s.strategies.find((strategy) => strategy.name === s.lane) ?? s.strategies[0];
 }
 
+/** "Euclidean distance", whatever way the run spells it. */
+function distanceWords(run) {
+  const name = String(run.distance_title ?? run.distance);
+  const words = /distance/i.test(name) ? name : `${name} distance`;
+  return words[0].toUpperCase() + words.slice(1);
+}
+
 function place(element, x, y) {
   element.style.transform = `translate(${x.toFixed(1)}px, ${y.toFixed(1)}px)`;
 }
@@ -205,6 +228,12 @@ function hatch() {
     "defs", {},
     svg("pattern", { id: "ts-hatch", width: 7, height: 7, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
       svg("line", { class: "ts-hatch-line", x1: 0, y1: 0, x2: 0, y2: 7 })),
+  );
+}
+
+function arrowHead() {
+  return svg(
+    "defs", {},
     svg("marker", { id: "ts-arrow", viewBox: "0 0 8 8", refX: 6.5, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto-start-reverse" },
       svg("path", { class: "ts-arrow-head", d: "M0.5,0.5L7.5,4L0.5,7.5" })),
   );
@@ -235,8 +264,7 @@ function drawZones(run, scale, box, near) {
   const y = box.notes - 6;
   parts.push(svg("path", { class: "ts-bracket", d: `M${edges[1]},${y + 4}V${y}H${edges[2]}V${y + 4}` }));
   const text = `margin ${tickText(run.margin)}`;
-  const wide = edges[2] - edges[1] > 84;
-  parts.push(svg("text", { class: "ts-bracket-text", x: wide ? (edges[1] + edges[2]) / 2 : edges[2] + 5, y: wide ? y - 4 : y + 5, "text-anchor": wide ? "middle" : "start" }, text));
+  parts.push(svg("text", { class: "ts-bracket-text", x: edges[2] + 6, y: y + 4 }, text));
   return parts;
 }
 
@@ -251,9 +279,9 @@ function drawAxis(run, scale, box) {
   if (scale.broken) {
     const x = scale.breakX;
     parts.push(svg("path", { class: "ts-break", d: `M${x - 5},${y + 6}L${x - 1},${y - 6}M${x + 1},${y + 6}L${x + 5},${y - 6}` }));
-    parts.push(svg("text", { class: "ts-tick-text", x: x + 8, y: y - 5 }, "log scale from here"));
+    // Said where it begins: beyond the break the same width means a factor, no longer a sum.
+    parts.push(svg("text", { class: "ts-axis-title", x: x + 9, y: y + 17.5 }, "log \u2192"));
   }
-  parts.push(svg("text", { class: "ts-axis-title", x: box.width - 4, y: y + 17.5, "text-anchor": "end" }, "d"));
   return parts;
 }
 
@@ -280,7 +308,8 @@ function freeSpot(boxes, picked, box, width) {
   let best = null;
   for (let y = box.negativeTop + 4; y < box.lanesTop - box.heading - 18; y += 12) {
     for (let x = box.left + 4; x < box.right - width; x += 16) {
-      const covered = boxes.filter((b) => b.x + b.half > x && b.x - b.half < x + width && b.y + b.half > y && b.y - b.half < y + 20).length;
+      const covering = boxes.filter((b) => b.x + (b.halfX ?? b.half) > x && b.x - (b.halfX ?? b.half) < x + width && b.y + (b.halfY ?? b.half) > y && b.y - (b.halfY ?? b.half) < y + 20);
+      const covered = covering.reduce((sum, b) => sum + (b.covers ?? 1), 0);
       const away = Math.abs(x + (x > picked.x ? 0 : width) - picked.x) + Math.abs(y + 10 - picked.y);
       if (away < 50) continue;
       const cost = 400 * covered + away;

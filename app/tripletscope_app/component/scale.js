@@ -24,7 +24,7 @@ export function rulerScale({ max, margin, left, right }) {
     const values = [];
     for (let i = 0; i * step <= breakAt * 1.0001; i++) values.push(i * step);
     if (broken) {
-      let last = breakX;
+      let last = breakX + 16; // room for the word that says what begins here
       for (let power = Math.floor(Math.log10(breakAt)); 10 ** power <= max; power++) {
         for (const factor of [1, 2, 5]) {
           const value = factor * 10 ** power;

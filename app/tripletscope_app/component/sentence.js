@@ -1,5 +1,5 @@
 // The sentence: strategy, pick, numbers, zone and loss in words. What it says is what a screen reader hears.
-import { decimalsFor, fixed, h } from "./dom.js";
+import { decimalsFor, fixed, h, percent } from "./dom.js";
 import { className } from "./store.js";
 import { touches } from "./state.js";
 import { chancesOf, currentAnswer, distanceTo, measure, pickOf } from "./answers.js";
@@ -8,10 +8,14 @@ import { paintThumb, thumbElement } from "./sprite.js";
 import { laneStrategy } from "./ruler.js";
 
 const ZONE_MEANING = {
-  hard: "no farther than the positive",
-  "semi-hard": "farther than the positive, but inside the margin",
-  easy: "farther than the positive by at least the margin",
+  hard: "closer than the positive",
+  "semi-hard": "beyond the positive, by less than the margin",
+  easy: "a whole margin or more beyond the positive",
 };
+
+function meaningOf(m) {
+  return m.gap === 0 ? "exactly as far as the positive" : ZONE_MEANING[m.zone];
+}
 
 /** Words as spans: a plain string, or [string, class]. */
 function spans(words) {
@@ -56,15 +60,14 @@ function strategyLines(found, strategy) {
   const chances = chancesOf(answer, at, strategy, positive);
   const verb = chances ? " drew " : " picks ";
   const own = pick.own ? ` for its own positive, ${fixed(m.dap, decimalsFor(m.dap, m.dan))} away` : "";
-  return [[name, verb, target, `${own}: `, zoneWord(m.zone), `, ${ZONE_MEANING[m.zone]}.`, chanceText(answer, chances, pick)], equationWords(m, run)];
+  const odds = chanceText(answer, chances, pick);
+  return [[name, verb, target, `${own}${odds}: `, zoneWord(m.zone), `, ${meaningOf(m)}.`], equationWords(m, run)];
 }
 
 function chanceText(answer, chances, pick) {
   if (!chances) return "";
   const total = chances.reduce((sum, chance) => sum + chance, 0);
-  const open = chances.filter((chance) => chance > 0).length;
-  const share = chances[answer.negatives.indexOf(pick.negative)] / total;
-  return ` Chance ${Math.round(100 * share)} %, ${open} possible.`;
+  return ` (chance ${percent(chances[answer.negatives.indexOf(pick.negative)] / total)})`;
 }
 
 function abstainLines({ run, answer, at, positive }, strategy, name) {
@@ -83,7 +86,7 @@ function previewLines(found, index) {
   const { run, answer, at, positive } = found;
   if (answer.negatives.includes(index)) {
     const m = measure(answer, at, positive, index, run);
-    return [["Picking ", [`this ${className(run, index)}`, "ts-strong"], ": ", zoneWord(m.zone), `, ${ZONE_MEANING[m.zone]}.`], equationWords(m, run)];
+    return [["Picking ", [`this ${className(run, index)}`, "ts-strong"], ": ", zoneWord(m.zone), `, ${meaningOf(m)}.`], equationWords(m, run)];
   }
   if (answer.positives.includes(index) && index !== positive) {
     const near = distanceTo(answer, at, index);

@@ -19,21 +19,27 @@ function isInk(pixels) {
   return looked > 0 && ground / looked > INK_SHARE;
 }
 
-/** Sheets by run digest: `sheet(run)` gives {url, canvas} or null until it is decoded; `onready` fires then. */
+function sameBytes(a, b) {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
+/** Decoded sheets: `sheet(run)` gives {url, canvas, width} or null until it is ready; `onready` fires then.
+ *
+ * Runs of a race show the same samples, so they share one sheet, and switching runs shows pictures at once. */
 export function createSprites(onready) {
-  const sheets = new Map();
+  let entries = []; // {bytes, sheet}
+  let entryOf = new Map(); // run digest -> entry
   let ink = "#000000";
   let generation = 0;
 
-  async function decode(run, mine) {
-    const bitmap = await createImageBitmap(new Blob([run.sprite], { type: "image/png" }));
+  async function decode(entry, mine) {
+    const bitmap = await createImageBitmap(new Blob([entry.bytes], { type: "image/png" }));
     const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
     const context = canvas.getContext("2d", { willReadFrequently: true });
     context.drawImage(bitmap, 0, 0);
     bitmap.close();
     const image = context.getImageData(0, 0, canvas.width, canvas.height);
-    const line = isInk(image.data);
-    if (line) {
+    if (isInk(image.data)) {
       const [r, g, b] = parseColour(ink);
       for (let i = 0; i < image.data.length; i += 4) {
         const stroke = image.data[i];
@@ -41,26 +47,38 @@ export function createSprites(onready) {
       }
       context.putImageData(image, 0, 0);
     }
-    const blob = await canvas.convertToBlob();
-    if (mine !== generation) return; // the theme changed meanwhile, or the view is gone
-    sheets.set(run.digest, { url: URL.createObjectURL(blob), canvas, line, width: canvas.width });
+    const url = URL.createObjectURL(await canvas.convertToBlob());
+    const loaded = new Image();
+    loaded.src = url;
+    await loaded.decode(); // CSS backgrounds would show an empty box until then
+    if (mine !== generation) {
+      URL.revokeObjectURL(url); // the theme changed meanwhile, or the view is gone
+      return;
+    }
+    entry.sheet = { url, canvas, width: canvas.width };
     onready();
   }
 
   function forget() {
     generation++;
-    for (const sheet of sheets.values()) if (sheet?.url) URL.revokeObjectURL(sheet.url);
-    sheets.clear();
+    for (const { sheet } of entries) if (sheet) URL.revokeObjectURL(sheet.url);
+    entries = [];
+    entryOf = new Map();
   }
 
   return {
     sheet(run) {
       if (!run.thumb || !run.sprite) return null;
-      if (!sheets.has(run.digest)) {
-        sheets.set(run.digest, null);
-        decode(run, generation).catch(() => {}); // a broken sheet leaves the initials, which are readable
+      if (!entryOf.has(run.digest)) {
+        let entry = entries.find(({ bytes }) => sameBytes(bytes, run.sprite));
+        if (!entry) {
+          entry = { bytes: run.sprite, sheet: null };
+          entries.push(entry);
+          decode(entry, generation).catch(() => {}); // a broken sheet leaves the initials, which are readable
+        }
+        entryOf.set(run.digest, entry);
       }
-      return sheets.get(run.digest);
+      return entryOf.get(run.digest).sheet;
     },
     setInk(colour) {
       if (colour === ink) return;

@@ -24,18 +24,13 @@ export function createTopbar({ state, actions }) {
   const next = h("button", { type: "button", class: "ts-icon-button ts-step", "aria-label": "one frame on", title: "one frame on (→)" }, icon("next"));
   const counter = h("span", { class: "ts-step-number" });
   const total = h("span", { class: "ts-step-total" });
-  const notes = h("button", { type: "button", class: "ts-notes-toggle", title: "show or hide the two notes" }, "notes");
   const head = h("header", { class: "ts-head" }, title, subtitle);
-  const bar = h(
-    "div", { class: "ts-bar" },
-    h("span", { class: "ts-bar-label" }, "Learn from"), pills, h("span", { class: "ts-gap" }), notes,
-    h("span", { class: "ts-step-text" }, counter, total), back, play, next,
-  );
+  const clock = h("div", { class: "ts-clock" }, h("span", { class: "ts-step-text" }, counter, total), back, play, next);
+  const element = h("div", { class: "ts-top" }, head, pills, clock);
 
   play.addEventListener("click", () => actions.togglePlay());
   back.addEventListener("click", () => actions.stepBy(-1));
   next.addEventListener("click", () => actions.stepBy(1));
-  notes.addEventListener("click", () => state.set({ notes: !state.get().notes }));
 
   function drawPills(s) {
     pills.replaceChildren(
@@ -68,7 +63,6 @@ export function createTopbar({ state, actions }) {
       play.setAttribute("aria-label", s.playing ? "pause" : "play the whole run");
       play.title = "Space";
     }
-    if (touches(changed, "notes")) notes.setAttribute("aria-pressed", String(s.notes));
     if (run && touches(changed, "frame", "run", "runs")) {
       setText(counter, `step ${run.frames[s.frame]}`);
       setText(total, ` / ${run.frames.at(-1)}`);
@@ -76,5 +70,5 @@ export function createTopbar({ state, actions }) {
     }
   });
 
-  return { head, bar, stop() {} };
+  return { element, stop() {} };
 }

@@ -32,7 +32,7 @@ function createInstrument(parent) {
   const state = createState({
     title: "", subtitle: "", race: [], strategies: [], runs: { ...runShelf() }, answers: new Map(), message: null, asking: false,
     run: null, frame: 0, t: 0, anchor: 0, positive: null, lane: null, hover: null, pinned: null,
-    playing: false, dragging: false, notes: true, camera: { x: 0, y: 0, zoom: 1 }, theme: null, zoneColours: null,
+    playing: false, dragging: false, notes: true, steered: false, camera: { x: 0, y: 0, zoom: 1 }, theme: null, zoneColours: null,
   });
   let send = () => {};
   let wish = null; // the selection as Python last asked for it, until its run has arrived
@@ -108,7 +108,7 @@ function createInstrument(parent) {
   const counters = createCounters(context);
   const curves = createCurves(context);
   const right = h("div", { class: "ts-right" }, ruler.element, sentence.element);
-  root.append(topbar.head, topbar.bar, scrubber.element, h("div", { class: "ts-main" }, map.element, right), counters.element, curves.element);
+  root.append(topbar.element, scrubber.element, h("div", { class: "ts-main" }, map.element, right), counters.element, curves.element);
 
   /** Takes Python's selection once its run is here. */
   function adopt() {

@@ -7,7 +7,6 @@ that share no code find each other's mistakes.
 
 import base64
 import json
-import re
 import shutil
 import struct
 from io import BytesIO
@@ -283,48 +282,48 @@ def view_state(runs: list[tuple[str, str]], answers: dict, **selection: object) 
     }
 
 
-def bundle(kind: str) -> str:
-    """All modules of one component as a single module: imports dropped, `export` kept for the default only."""
-    names = json.loads((COMPONENT / "modules.json").read_text())[kind]
-    parts = []
-    for name in names:
-        text = (COMPONENT / name).read_text()
-        text = re.sub(r"^import .* from \"\./.*\";\n", "", text, flags=re.M)
-        parts.append(re.sub(r"^export (?!default)", "", text, flags=re.M))
-    return "\n".join(parts)
-
-
 def write_page(folder: Path) -> None:
-    """The page itself, the style sheet and the two bundles."""
+    """The page itself, the style sheet and the two bundles, joined by the app's own joiner."""
+    from tripletscope_app.component import bundle
+
     for kind in ("view", "loader"):
         (folder / f"{kind}.bundle.js").write_text(bundle(kind))
     shutil.copy(COMPONENT / "instrument.css", folder / "instrument.css")
     shutil.copy(HERE / "index.html", folder / "index.html")
 
 
-def build(folder: Path, anchor: int = 1000) -> dict:
+def build(
+    folder: Path, *, anchor: int = 1000, names: list[str] | None = None, thumbs: bool = True, **header: object
+) -> dict:
     """Writes the page with three fake runs; returns what tests compare with.
+
+    Args:
+        folder: where to.
+        anchor: probe index of the answered anchor.
+        names: class names; samples are dealt out to them where they are not the ten digits.
+        thumbs: with the sheet of thumbnails or without.
+        header: fields of the blobs' headers that differ from the plain ones.
 
     Returns:
         {"positions": {digest: (F, N, 2)}, "labels", "frames", "answers": {digest: …}, "series": {digest: …}, "view"}.
     """
     folder.mkdir(parents=True, exist_ok=True)
     images, labels = digits()
+    if names is not None and len(names) != 10:
+        labels = (np.arange(len(labels)) % len(names)).astype(np.uint16)
+    names = names or [str(c) for c in range(10)]
     frames = frame_steps()
-    names = [str(c) for c in range(10)]
     positions = {f"fake-{s}": fake_positions(images, labels, s, frames) for s in RACE}
     reach = max(float(np.abs(p).max()) for p in positions.values())
     answers = {digest: answer(p, labels, frames, anchor) for digest, p in positions.items()}
     series = {digest: fake_series(p, frames, digest.removeprefix("fake-")) for digest, p in positions.items()}
-    sprite = sprite_png(images)
+    sprite = sprite_png(images) if thumbs else None
+    plain = {"ruler_max": 14.0, "extent": 1.05 * reach, "centre": [0.0, 0.0], **({} if thumbs else {"thumb": None})}
     for digest, p in positions.items():
-        strategy = digest.removeprefix("fake-")
-        scale = {"ruler_max": 14.0, "extent": 1.05 * reach, "centre": [0.0, 0.0]}
-        header = header_of(digest, strategy, frames, len(labels), names, **scale)
-        (folder / f"{digest}.bin").write_bytes(pack(header, p, labels, series[digest], sprite))
-    view = view_state(
-        [(f"fake-{s}", s) for s in RACE], answers, anchor=anchor, positive=answers["fake-random"]["positives"][0]
-    )
+        head = header_of(digest, digest.removeprefix("fake-"), frames, len(labels), names, **{**plain, **header})
+        (folder / f"{digest}.bin").write_bytes(pack(head, p, labels, series[digest], sprite))
+    first = answers["fake-random"]["positives"][0]
+    view = view_state([(f"fake-{s}", s) for s in RACE], answers, anchor=anchor, positive=first)
     (folder / "view.json").write_text(json.dumps(view))
     (folder / "blobs.json").write_text(json.dumps([f"{digest}.bin" for digest in positions]))
     write_page(folder)
