@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tripletscope import Run, datasets, models, strategies
+from tripletscope import Run, datasets, strategies
 from tripletscope.cli import main
 from tripletscope.config import TrainConfig
 from tripletscope.errors import TrainingError
