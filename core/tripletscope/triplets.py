@@ -11,6 +11,7 @@ from jaxtyping import Float, Int, Int8
 from torch import Tensor
 
 from tripletscope.batch import BLOCK, Batch
+from tripletscope.rows import count_below
 from tripletscope.zones import (
     EASY,
     HARD,
@@ -171,8 +172,8 @@ def count_zones(batch: Batch, margin: float) -> ZoneCounts:
         limit = edge(margin, batch.distances)
         for block in batch.pair_blocks():
             gap = _gaps_of_pairs(batch, block)
-            hard += int(torch.count_nonzero(gap <= 0))
-            violating += int(torch.count_nonzero(gap < limit))
+            hard += count_below(gap, torch.zeros_like(limit), closed=True)
+            violating += count_below(gap, limit, closed=False)
     return ZoneCounts(hard=hard, semi_hard=violating - hard, easy=batch.n_eligible - violating)
 
 

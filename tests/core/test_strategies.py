@@ -72,7 +72,7 @@ def check_chances(one: Strategy, batch: Batch, margin: float) -> None:
 @pytest.mark.parametrize("sorting", [False, True])
 @pytest.mark.parametrize("name", strategies.names())
 @given(data=st.data())
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 def test_equal_to_its_oracle(name: str, sorting: bool, data: st.DataObject) -> None:
     one = strategies.get(name)
     kinds = unit_batches() if "unit" in one.needs else st.one_of(grid_batches(), unit_batches())

@@ -8,6 +8,7 @@ import torch
 
 from tripletscope.batch import Batch
 from tripletscope.errors import SettingError
+from tripletscope.rows import positions
 from tripletscope.strategies.base import MOST_TRIPLETS, strategy
 from tripletscope.triplets import Triplets
 
@@ -16,7 +17,7 @@ def in_blocks(batch: Batch, *, margin: float, generator: torch.Generator | None)
     """All eligible triplets, a few hundred thousand at a time, ordered by anchor, positive, negative."""
     anchor, positive = batch.pairs
     for block in batch.pair_blocks():
-        pair, negative = batch.negative_mask[anchor[block]].nonzero(as_tuple=True)
+        pair, negative = positions(batch.negative_mask[anchor[block]])
         if pair.shape[0]:
             yield Triplets(anchor[block][pair], positive[block][pair], negative)
 

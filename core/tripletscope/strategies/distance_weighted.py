@@ -7,11 +7,16 @@ import math
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import threshold
 
 from tripletscope.batch import BLOCK, Batch
 from tripletscope.distances import to_euclidean
 from tripletscope.strategies.base import Parameter, strategy
 from tripletscope.triplets import Triplets
+
+# Far below any logarithm of a weight, and far from the end of float32.
+OUT = -1e6
+TINY = 1e-37
 
 
 def weights(
@@ -25,16 +30,19 @@ def weights(
     assert batch.dim is not None
     dim = batch.dim
     d = to_euclidean(batch.negative_distances.index_select(0, anchor), batch.distance)  # +inf off the negatives
-    squared = d.square()
-    # λ = 1/q(cutoff). Beyond the sphere's diameter there is only rounding, hence the clamp.
+    d = d.clamp_(max=2.0)  # beyond the sphere's diameter there is only rounding
+    # 0 where the negative may be drawn, OUT where it may not: a float pass costs a tenth of a mask.
+    out = threshold(-d, -nonzero_loss_cutoff, OUT).add_(d)
+    squared = d.square_()
+    log_weight = squared.clamp(min=TINY).log_().mul_(-(dim - 2) / 2)
+    log_weight.add_(squared.mul_(-0.25).add_(1).clamp_(min=TINY).log_(), alpha=-(dim - 3) / 2)
+    # λ = 1/q(cutoff)
     ceiling = -(dim - 2) * math.log(cutoff) - (dim - 3) / 2 * math.log(1 - cutoff**2 / 4)
-    log_weight = squared.log().mul_(-(dim - 2) / 2)
-    log_weight.add_(squared.mul_(-0.25).add_(1).clamp_(min=0).log_(), alpha=-(dim - 3) / 2)
-    # 0 · inf where a dimension of 2 or 3 meets d = 0 or d = 2: the ceiling holds there as well.
-    log_weight.nan_to_num_(nan=ceiling, posinf=ceiling).clamp_(max=ceiling)
-    log_weight.masked_fill_(d >= nonzero_loss_cutoff, -torch.inf)
+    log_weight = log_weight.clamp_(max=ceiling).add_(out)
     top = log_weight.amax(dim=1, keepdim=True)
-    return log_weight.sub_(top.nan_to_num_(neginf=0.0)).exp_()
+    # exp is a hundred times as slow where it underflows, so it stops at e**-80, which then counts as 0.
+    weight = threshold(log_weight.sub_(top).clamp_(min=-80.0).exp_(), 2 * math.exp(-80), 0.0)
+    return weight.mul_(top > OUT / 2)
 
 
 def probabilities(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from tripletscope.batch import Batch, first_smallest
+from tripletscope.batch import Batch
+from tripletscope.rows import first_above
 from tripletscope.strategies.base import strategy
 from tripletscope.triplets import Triplets, edge, gaps, zone_ranks
 
@@ -46,9 +47,9 @@ def semi_hard(batch: Batch, *, margin: float, generator: torch.Generator | None)
     parts, limit = [], edge(margin, batch.distances)
     for block in batch.pair_blocks():
         a, p, d_ap = anchor[block], positive[block], batch.d_ap[block]
-        d_an = batch.negative_distances.index_select(0, a)  # (pairs, B)
         # gap > 0 says the same as d_an > d_ap: a difference of floats is 0 only between equals.
-        negative = first_smallest(d_an.masked_fill_(d_an <= d_ap[:, None], torch.inf))
-        keep = gaps(d_ap, d_an.gather(1, negative[:, None])[:, 0]) < limit
+        negative = first_above(batch.negative_distances.index_select(0, a), d_ap)  # (pairs, B) -> (pairs,)
+        gap = gaps(d_ap, batch.negative_distances[a, negative])
+        keep = (gap > 0) & (gap < limit)
         parts.append(Triplets(a[keep], p[keep], negative[keep]))
     return Triplets.concatenate(parts) if parts else Triplets.empty(batch.device)

@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tripletscope.batch import Batch
+from tripletscope.rows import between
 from tripletscope.strategies.base import strategy
 from tripletscope.triplets import SEMI_HARD, Triplets, edge, gaps, zone_codes, zone_ranks
 
@@ -56,7 +57,7 @@ def semi_hard_random(batch: Batch, *, margin: float, generator: torch.Generator 
     for block in batch.pair_blocks():
         a, p = anchor[block], positive[block]
         gap = gaps(batch.d_ap[block, None], batch.negative_distances[a])  # (pairs, B)
-        pair, slot = ((gap > 0) & (gap < limit)).nonzero(as_tuple=True)
+        pair, slot = between(gap, 0.0, limit)
         count = torch.bincount(pair, minlength=a.shape[0])
         place = count.cumsum(0) - count + (draw[block] * count).long()
         keep = count > 0
