@@ -71,9 +71,9 @@ def test_any_small_set_scores_as_in_the_loop(seed: int, size: int, classes: int,
 
 @pytest.mark.parametrize("dim", [2, 16])
 def test_blocks_of_any_size_give_the_same_scores(dim: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    embeddings, labels = a_set(3, 101, dim, 6)
+    embeddings, labels = a_set(3, 37, dim, 4)
     whole = retrieval(embeddings, labels)
-    for entries in (1, 101 * 7, 10**4):
+    for entries in (1, 37 * 7, 10**4):
         monkeypatch.setattr(metrics, "BLOCK_ENTRIES", entries)
         assert retrieval(embeddings, labels) == pytest.approx(whole, abs=1e-12)
 
@@ -141,6 +141,21 @@ def test_tight_clusters_far_apart_keep_their_inner_order() -> None:
         embeddings = (outer + 1e-5 * inner).float()
         expected = loop_retrieval(pairwise(embeddings.double()), labels.tolist())
         assert retrieval(embeddings, labels) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("dim", [2, 8])
+def test_clusters_too_tight_for_any_product_keep_their_inner_order(dim: int) -> None:
+    generator = torch.Generator().manual_seed(1)
+    inner, labels = torch.randn(24, dim, generator=generator, dtype=torch.float64), torch.arange(24) // 2 % 3
+    embeddings = torch.where((torch.arange(24) < 12)[:, None], -1.0, 1.0) + 1e-9 * inner
+    by_differences = (embeddings[:, None] - embeddings).square().sum(dim=2)
+    assert retrieval(embeddings, labels) == pytest.approx(loop_retrieval(by_differences, labels.tolist()))
+
+
+def test_large_classes_are_searched_to_their_full_depth() -> None:
+    embeddings, labels = a_set(6, 700, 3, 2)
+    expected = loop_retrieval(pairwise(embeddings.double()), labels.tolist())
+    assert retrieval(embeddings.double(), labels) == pytest.approx(expected)
 
 
 def test_labels_are_classes_whatever_their_numbers() -> None:
