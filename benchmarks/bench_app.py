@@ -44,12 +44,13 @@ def processor_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def measure(browser_path: str) -> dict[str, float]:
+def measure(browser_path: str, runs: list[str]) -> dict[str, float]:
     """One fresh server, one fresh browser, one opening of the Watch page, then one click and one playing."""
     port = free_port("127.0.0.1", 8800)
     address = f"http://127.0.0.1:{port}"
     server = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "app/main.py", f"--server.port={port}", "--server.headless=true"],
+        [sys.executable, "-m", "streamlit", "run", "app/main.py", f"--server.port={port}", "--server.headless=true"]
+        + ["--", *(part for run in runs for part in ("--run", run))],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -134,11 +135,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--chromium", default=shutil.which("chromium") or shutil.which("google-chrome"))
+    parser.add_argument("--run", action="append", default=[], help="show these runs instead of the shipped race")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     if not args.chromium:
         raise SystemExit("No Chromium here; name one with --chromium PATH.")
-    rounds = [measure(args.chromium) for _ in range(args.rounds)]
+    rounds = [measure(args.chromium, args.run) for _ in range(args.rounds)]
     if args.json:
         print(json.dumps(rounds, indent=2))
         return

@@ -94,10 +94,9 @@ def ask_strategies(race: Race, loaded: Loaded, chosen: Selection) -> Told:
         answers = {d: told["answers"].get(run.name) for run, d in zip(loaded.runs, loaded.digests, strict=True)}
         if all(answers.values()):
             return Told(answers, cards)
-    futures = {
-        digest: helper().ask(str(run.path), digest, chosen.anchor)
-        for run, digest in zip(loaded.runs, loaded.digests, strict=True)
-    }
+    pairs = list(zip(loaded.runs, loaded.digests, strict=True))
+    pairs.insert(0, pairs.pop(chosen.run))  # the run on the screen is answered first
+    futures = {digest: helper().ask(str(run.path), digest, chosen.anchor) for run, digest in pairs}
     # The first draw does not wait: a page without picks now is better than a page in two seconds.
     wait(futures.values(), timeout=PATIENCE if heard else 0.05)
     replies = {digest: future.result() for digest, future in futures.items() if future.done()}

@@ -35,18 +35,10 @@ class Server:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.log = (folder / "server.log").open("w")
+        settings = [f"--server.port={self.port}", "--server.headless=true"]
+        given = [part for run in runs for part in ("--run", str(run))]
         self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "streamlit",
-                "run",
-                str(MAIN),
-                f"--server.port={self.port}",
-                "--server.headless=true",
-                "--",
-                *(part for run in runs for part in ("--run", str(run))),
-            ],
+            [sys.executable, "-m", "streamlit", "run", str(MAIN), *settings, "--", *given],
             cwd=folder,
             stdout=self.log,
             stderr=subprocess.STDOUT,

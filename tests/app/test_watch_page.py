@@ -52,7 +52,8 @@ def app(shelf, monkeypatch, tmp_path):
 
 
 def view(app):
-    return json.loads(app.get("bidi_component")[-1].proto.json)
+    (data,) = json.loads(app.get("bidi_component")[-1].proto.json)
+    return data
 
 
 def blobs(app):
@@ -287,3 +288,23 @@ def test_the_download_is_the_export(shelf):
     whole = pd.read_csv(io.BytesIO(widgets.csv_of(run, None)))
     assert set(step["step"]) == {5}
     assert len(whole) == len(run.picks(training=True))
+
+
+def test_without_an_install_the_page_says_what_to_type():
+    """In a Python with streamlit and without the engine; app/ itself is on the path of `streamlit run`."""
+    code = (
+        "import sys\n"
+        "class Missing:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] == 'tripletscope':\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name='tripletscope')\n"
+        "sys.meta_path.insert(0, Missing())\n"
+        "from streamlit.testing.v1 import AppTest\n"
+        f"app = AppTest.from_file({str(Path(__file__).parents[2] / 'app' / 'main.py')!r}, default_timeout=60).run()\n"
+        "assert not app.exception, app.exception\n"
+        "assert app.code[0].value == 'make app'\n"
+        "assert 'pip install' in app.code[1].value\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "make app" in done.stdout

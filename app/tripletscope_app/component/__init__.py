@@ -17,6 +17,7 @@ from typing import Any
 import streamlit as st
 
 _IMPORT = re.compile(r"^\s*import\s[^;]*?from\s*[\"']\./[^\"']+[\"'];?[ \t]*$", re.MULTILINE)
+_DEFAULT = re.compile(r"^export default function (\w+)", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?!default\b)", re.MULTILINE)
 
 
@@ -33,11 +34,24 @@ def bundle(entry: str) -> str:
     return "\n".join(parts)
 
 
+def _unwrapping(module: str) -> str:
+    """The module, whose component takes its data out of a list of one.
+
+    Streamlit looks through the values of a dict for data frames, and imports pandas to do so: half a second of the
+    first page. It leaves a list alone.
+    """
+    named = _DEFAULT.search(module)
+    assert named is not None, "the last module exports a named default function"
+    unwrap = f"export default (given) => {named[1]}({{ ...given, data: given.data?.[0] }});\n"
+    return _DEFAULT.sub(r"function \1", module) + "\n" + unwrap
+
+
 @cache
 def _component(entry: str) -> Callable[..., Any]:
     """The registered component. Registered when first mounted: at import there is no server to register with."""
-    css = _read("instrument.css") if entry == "view" else None
-    return st.components.v2.component(f"tripletscope_{entry}", js=bundle(entry), css=css)
+    if entry == "loader":
+        return st.components.v2.component("tripletscope_loader", js=bundle(entry))
+    return st.components.v2.component("tripletscope_view", js=_unwrapping(bundle(entry)), css=_read("instrument.css"))
 
 
 def load_runs(packed: Mapping[str, bytes]) -> None:
@@ -49,4 +63,4 @@ def load_runs(packed: Mapping[str, bytes]) -> None:
 
 def instrument(data: Mapping[str, Any], *, key: str, on_selection_change: Callable[[], None]) -> Any:
     """Mounts the view; its result has `.selection`, the last one that the browser reported, or None."""
-    return _component("view")(key=key, data=dict(data), on_selection_change=on_selection_change)
+    return _component("view")(key=key, data=[data], on_selection_change=on_selection_change)
