@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import math
 import os
-import pickle
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -196,6 +195,7 @@ class Recorder:
             RunError: the disk is full or the folder gone.
         """
         now = self._next
+        self._probe = probe or self._probe
         if now <= self.committed:
             self._next += 1
             return self._writer.lines[now] if now < len(self._writer.lines) else {"step": now}
@@ -219,7 +219,6 @@ class Recorder:
             due = self._collapsed = self._event = True
         if trained is not None and not trained.mined and not self._starved:
             due = self._starved = self._event = True
-        self._probe = probe or self._probe
         if due and probe is not None and self._pending is None:
             self.frame(*probe())
         line = self._line(loss, zones, trained, picks, spread, scalars, seconds, shadows)
@@ -366,8 +365,8 @@ class Recorder:
                     state = torch.load(
                         io.BytesIO(self._writer.read_checkpoint(step)), map_location="cpu", weights_only=True
                     )
-                except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError):
-                    continue  # torn by a power cut: the one before it will do
+                except Exception:  # a torn file fails in a dozen ways inside torch; the one before it will do
+                    continue
                 return dict(state)
         return None
 

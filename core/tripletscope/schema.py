@@ -22,7 +22,7 @@ PICKS = pa.schema(
         ("negative", pa.int32()),
         ("d_ap", pa.float32()),
         ("d_an", pa.float32()),
-        ("weight", pa.float32()),  # null: the strategy gives no weights
+        ("weight", pa.float32()),  # what it counts in the loss; 1 where the strategy gives none
     ]
 )
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import torch
 from jaxtyping import Float, Float32, Int, Int32, Int64
 from torch import Tensor
@@ -16,7 +15,7 @@ from tripletscope.batch import Batch
 from tripletscope.errors import DataError
 from tripletscope.strategies.base import Strategy
 from tripletscope.triplets import Triplets
-from tripletscope.zones import PlaneHistogram, ZoneCounts, zone_codes_numpy
+from tripletscope.zones import EASY, HARD, PlaneHistogram, ZoneCounts, zone_codes_numpy
 
 Slots = Int64[np.ndarray, " T"]
 
@@ -94,7 +93,9 @@ class StepPicks:
         """Counts of the picks that were added as number `place` (from 0)."""
         begin = sum(self.sizes[:place])
         stop = begin + self.sizes[place]
-        hard, semi_hard, easy = np.bincount(self.zones[begin:stop], minlength=3).tolist()
+        zones = self.zones[begin:stop]
+        hard, easy = int(np.count_nonzero(zones == HARD)), int(np.count_nonzero(zones == EASY))
+        semi_hard = stop - begin - hard - easy
         abstained = None
         if strategy is not None:
             units = self.anchor[begin:stop]
@@ -115,42 +116,54 @@ class StepPicks:
             float(np.add.reduce(self.d_an[begin:stop], dtype=np.float64)) / count,
         )
 
-    def columns(self, step: int, rows: Int32[np.ndarray, " B"]) -> list[pa.Array]:
-        """The rows of picks/ for this step."""
+    def columns(self, step: int, rows: Int32[np.ndarray, " B"]) -> list[np.ndarray]:
+        """The rows of picks/ for this step, as columns of `schema.PICKS`."""
         count = len(self.anchor)
-        weights = [
-            pa.nulls(size, pa.float32()) if weight is None else pa.array(weight)
-            for size, weight in zip(self.sizes, self._weights, strict=True)
-        ]
+        if len(self.sizes) == 1:  # most runs, so without the detour over repeat
+            codes, training = np.full(count, self._codes[0], np.int8), np.full(count, self._training[0])
+        else:
+            codes = np.repeat(np.array(self._codes, np.int8), self.sizes)
+            training = np.repeat(np.array(self._training), self.sizes)
         return [
-            pa.array(np.full(count, step, np.int32)),
-            pa.array(np.repeat(np.array(self._codes, np.int8), self.sizes)),
-            pa.array(np.repeat(np.array(self._training), self.sizes)),
-            pa.array(rows.take(self.anchor)),
-            pa.array(rows.take(self.positive)),
-            pa.array(rows.take(self.negative)),
-            pa.array(self.d_ap.astype(np.float32, copy=False)),
-            pa.array(self.d_an.astype(np.float32, copy=False)),
-            weights[0] if len(weights) == 1 else pa.concat_arrays(weights),
+            np.full(count, step, np.int32),
+            codes,
+            training,
+            rows.take(self.anchor),
+            rows.take(self.positive),
+            rows.take(self.negative),
+            self.d_ap.astype(np.float32, copy=False),
+            self.d_an.astype(np.float32, copy=False),
+            self._weight_column(count),
         ]
 
+    def _weight_column(self, count: int) -> Float32[np.ndarray, " T"]:
+        weights = np.ones(count, np.float32)
+        begin = 0
+        for size, given in zip(self.sizes, self._weights, strict=True):
+            if given is not None:
+                weights[begin : begin + size] = given
+            begin += size
+        return weights
 
-def batch_columns(step: int, rows: Int32[np.ndarray, " B"], labels: Int32[np.ndarray, " B"]) -> list[pa.Array]:
-    """The rows of batches/ for this step."""
-    return [pa.array(np.full(len(rows), step, np.int32)), pa.array(rows), pa.array(labels)]
+
+def batch_columns(
+    step: int, rows: Int32[np.ndarray, " B"], labels: Int32[np.ndarray, " B"]
+) -> list[Int32[np.ndarray, " B"]]:
+    """The rows of batches/ for this step, as columns of `schema.BATCHES`."""
+    return [np.full(len(rows), step, np.int32), rows, labels]
 
 
-def plane_columns(step: int, histogram: PlaneHistogram | None) -> list[pa.Array]:
-    """The rows of plane/ for this step: the cells that are not empty."""
+def plane_columns(step: int, histogram: PlaneHistogram | None) -> list[np.ndarray]:
+    """The rows of plane/ for this step, as columns of `schema.PLANE`: the cells that are not empty."""
     if histogram is None:
-        return [pa.nulls(0, kind) for kind in (pa.int32(), pa.int16(), pa.uint16(), pa.int64())]
+        return [np.empty(0, dtype) for dtype in (np.int32, np.int16, np.uint16, np.int64)]
     counts = histogram.counts.ravel()
     cells = np.flatnonzero(counts)
     return [
-        pa.array(np.full(len(cells), step, np.int32)),
-        pa.array(np.full(len(cells), histogram.exponent, np.int16)),
-        pa.array(cells.astype(np.uint16)),
-        pa.array(counts[cells]),
+        np.full(len(cells), step, np.int32),
+        np.full(len(cells), histogram.exponent, np.int16),
+        cells.astype(np.uint16),
+        counts.take(cells),
     ]
 
 
@@ -241,8 +254,10 @@ def _array(values: Tensor) -> np.ndarray:
 
 def _distinct(values: Int[np.ndarray, " T"], below: int) -> int:
     """How many different numbers there are; all lie in 0 ... below - 1."""
+    if (values[1:] > values[:-1]).all():  # strategies pick in this order, at most once for each unit
+        return len(values)
     if below > 16 * len(values) + 65_536:
         return len(np.unique(values))
-    seen = np.zeros(below, bool)  # ten times as fast as sorting, while the table is small
+    seen = np.zeros(below, bool)  # faster than sorting while the table is small
     seen[values] = True
     return int(np.count_nonzero(seen))

@@ -72,7 +72,7 @@ def facts(run: Any) -> list[tuple[Any, ...]]:
     for step in run.steps:
         rows, labels = run.batch(step)
         width, counts = run.plane(step)
-        picks = run.pick_rows(step)
-        line = {k: v for k, v in run.lines[step].items() if k != "time"}
-        found.append((line, rows.tolist(), labels.tolist(), width, counts.sum(), {k: v.tolist() for k, v in picks.items() if k != "weight"}))
+        line = {name: value for name, value in run.lines[step].items() if name != "time"}
+        picks = {name: column.tolist() for name, column in run.pick_rows(step).items()}
+        found.append((line, rows.tolist(), labels.tolist(), width, counts.tolist(), picks))
     return found

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.core import recorded
+
 from tripletscope import Run
 from tripletscope.errors import RunError, UnknownNameError
 from tripletscope.store import status
@@ -45,7 +46,7 @@ def test_picks_are_the_triplets_that_were_given(run: Run) -> None:
     np.testing.assert_allclose(picks["d_an"], np.linalg.norm(x[a] - x[n], axis=1), rtol=1e-6)
     assert set(picks["strategy"]) == {"own"}
     assert picks["training"].all()
-    assert picks["weight"].isna().all()
+    assert picks["weight"].tolist() == [1, 1]
 
 
 def test_shadows_pick_what_the_strategy_picks_by_itself(run: Run) -> None:
@@ -190,7 +191,7 @@ def test_a_newer_format_names_both_versions(tmp_path: Path) -> None:
     folder = recorded.record(tmp_path / "run", 1)
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "format": 7}))
-    with pytest.raises(RunError, match="format version 7.*up to version 1"):
+    with pytest.raises(RunError, match=r"format version 7.*up to version 1"):
         Run.open(folder)
 
 
@@ -223,7 +224,9 @@ def test_a_dead_writer_is_a_stopped_run(monkeypatch: pytest.MonkeyPatch) -> None
     import time
 
     alive = {"state": "running", "pid": os.getpid(), "host": socket.gethostname(), "heartbeat": time.time()}
-    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True)
+    gone = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True
+    )
     assert status.true_state(alive) == "running"
     assert status.true_state({**alive, "pid": int(gone.stdout)}) == "stopped"
     assert status.true_state({**alive, "pid": int(gone.stdout), "host": "elsewhere"}) == "running"

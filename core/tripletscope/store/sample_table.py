@@ -146,7 +146,9 @@ class SampleTable:
         """The row of each id, -1 for an unknown one."""
         if isinstance(ids, np.ndarray):
             if len(ids) and ids.min() >= 0 and ids.max() < len(self._place):
-                return self._place.take(ids)
+                rows: Int32[np.ndarray, "B"] = self._place.take(ids)
+                if rows.min() >= 0:
+                    return rows
             return np.array([self._row_of.get(one, -1) for one in ids.tolist()], np.int32)
         return np.array([self._row_of.get(one, -1) for one in ids], np.int32)
 

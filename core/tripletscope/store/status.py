@@ -45,7 +45,7 @@ def true_state(status: dict[str, Any] | None, slowest_step: float = 0.0) -> str:
         status: content of status.json, or None.
         slowest_step: seconds; silence of up to ten such steps is patience, not death.
     """
-    if status is None:
+    if not status:
         return "stopped"
     state = str(status["state"])
     if state != "running":

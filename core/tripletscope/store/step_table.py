@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from tripletscope.store import layout
 from tripletscope.store.append import AppendFile
+from tripletscope.store.arrow_message import MessageWriter
 
 _FIRST = b"first_step"
 _LAST = b"last_step"
@@ -44,6 +45,24 @@ class StreamWriter(AppendFile):
     def append(self, columns: list[pa.Array]) -> None:
         """Nothing; one more record batch of these columns is in the stream."""
         self.write(pa.RecordBatch.from_arrays(columns, schema=self._schema).serialize())
+
+
+class StepTableWriter(StreamWriter):
+    """A stream of numbers without nulls, a record batch per step, written without detours.
+
+    Args:
+        path: see `StreamWriter`.
+        schema: of numbers and truth values.
+        first_step: the step of the first batch of a new stream.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema, first_step: int) -> None:
+        super().__init__(path, schema, first_step)
+        self._messages = MessageWriter(schema)
+
+    def append_step(self, columns: list[np.ndarray]) -> None:
+        """Nothing; the rows of the next step are in the stream."""
+        self.write(self._messages.message(columns))
 
 
 class Stream:
@@ -159,7 +178,7 @@ class StepTable:
                 yield pa.Table.from_batches([batch]).cast(self.schema)
 
     def columns(self, first: int = 0, last: int | None = None) -> dict[str, np.ndarray]:
-        """Column name -> array, of the steps from `first` to `last`, both included; nulls of a float column are NaN."""
+        """Column name -> array, of the steps from `first` to `last`, both included."""
         pieces = list(self.batches(first, last))
         table = pa.concat_tables(pieces) if pieces else self.schema.empty_table()
         return {name: as_numpy(table.column(name)) for name in table.column_names}
@@ -231,22 +250,14 @@ def _groups(pieces: Iterator[pa.Table]) -> Iterator[pa.Table]:
 
 
 def as_numpy(column: pa.ChunkedArray) -> np.ndarray:
-    """The column as one array of its own type; nulls of floats as NaN.
+    """The column, which has no nulls, as one array of its own type.
 
     By DLPack: Arrow's own `to_numpy` imports pandas, which the app's first page does without.
     """
     if pa.types.is_boolean(column.type):  # bits in Arrow, bytes in NumPy
         return as_numpy(column.cast(pa.uint8())).astype(bool)
-    chunks = [_with_nan(chunk) if chunk.null_count else np.from_dlpack(chunk) for chunk in column.chunks if len(chunk)]
+    chunks = [np.from_dlpack(chunk) for chunk in column.chunks if len(chunk)]
     return np.concatenate(chunks) if chunks else np.empty(0, column.type.to_pandas_dtype())
-
-
-def _with_nan(chunk: pa.Array) -> np.ndarray:
-    values = np.full(len(chunk), np.nan, chunk.type.to_pandas_dtype())
-    if chunk.null_count < len(chunk):
-        valid = as_numpy(pa.chunked_array([chunk.is_valid()]))
-        values[valid] = np.frombuffer(chunk.buffers()[1], values.dtype)[chunk.offset :][: len(chunk)][valid]
-    return values
 
 
 def _first_line(problem: BaseException) -> str:

@@ -14,7 +14,6 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from jaxtyping import Float32, Int32
 
 from tripletscope.errors import RunError, SettingError
@@ -25,7 +24,7 @@ from tripletscope.store.append import AppendFile
 from tripletscope.store.sample_table import SampleTable
 from tripletscope.store.scalars import read_scalars
 from tripletscope.store.status import read_status, true_state, write_status
-from tripletscope.store.step_table import StepTable, StreamWriter, cut_table, pack
+from tripletscope.store.step_table import StepTable, StepTableWriter, cut_table, pack
 
 _HEARTBEAT = 1.0  # seconds
 
@@ -48,9 +47,10 @@ class RunWriter:
         self.committed = int(lines[-1]["step"]) if lines else -1
         self._lines = file
         self._tables = {
-            name: StreamWriter(layout.part_path(path, name), schema, self.committed + 1)
+            name: StepTableWriter(layout.part_path(path, name), schema, self.committed + 1)
             for name, schema in STEP_TABLES.items()
         }
+        self._closing_starts: int | None = None  # where the closing line of a resumed run begins
         self.open = True
         self.heartbeat()
 
@@ -85,7 +85,8 @@ class RunWriter:
     def resume(cls, path: Path, config: dict[str, Any]) -> RunWriter:
         """A writer that goes on after the last whole step of an existing run.
 
-        What was written of later steps, a closing frame, and leftovers of an interrupted close are removed first.
+        What was written of later steps and leftovers of an interrupted close are removed first. A closing frame stays
+        until something new is recorded.
 
         Args:
             path: folder of the run.
@@ -100,12 +101,19 @@ class RunWriter:
             scalars = read_scalars(path)
             lines = [line for line in scalars.lines if not line.get("closing")]
             whole = min([len(lines) - 1, *(_whole_to(path, name, len(lines) - 1) for name in STEP_TABLES)])
-            _cut(path, whole, scalars.ends[whole] if whole >= 0 else 0)
+            closed = len(scalars.lines) > len(lines) == whole + 1
+            _cut(path, whole, [0, *scalars.ends][len(scalars.lines) if closed else whole + 1], closed)
             table = SampleTable(path)
             table.reopen(config.get("class_names"))
-            _require_samples(path, whole, table.count)
+            try:
+                _require_samples(path, whole, table.count)
+            except RunError:
+                table.close()
+                raise
             layout.replace(path / layout.CONFIG, _as_json(config), sync=True)
-            return cls(path, config, table, lines[: whole + 1], file)
+            writer = cls(path, config, table, lines[: whole + 1], file)
+            writer._closing_starts = scalars.ends[whole] if closed and whole >= 0 else None
+            return writer
         except BaseException:
             file.close()
             raise
@@ -114,9 +122,9 @@ class RunWriter:
         self,
         step: int,
         *,
-        batches: list[pa.Array],
-        picks: list[pa.Array],
-        plane: list[pa.Array],
+        batches: list[np.ndarray],
+        picks: list[np.ndarray],
+        plane: list[np.ndarray],
         scalars: dict[str, Any],
         frame: Float32[np.ndarray, "N D"] | None = None,
         batch_embeddings: Float32[np.ndarray, "B D"] | None = None,
@@ -135,11 +143,12 @@ class RunWriter:
         Raises:
             RunError: the disk is full or the folder is gone; what was recorded before stays whole.
         """
+        self._drop_closing()
         files = [self._lines, *self._tables.values()]
         sizes = [file.size for file in files]
         try:
             for name, columns in (("batches", batches), ("picks", picks), ("plane", plane)):
-                self._tables[name].append(columns)
+                self._tables[name].append_step(columns)
             if batch_embeddings is not None:
                 _save(layout.batch_embeddings_path(self.path, step), batch_embeddings)
             if frame is not None:
@@ -160,8 +169,16 @@ class RunWriter:
 
     def write_closing(self, step: int, scalars: dict[str, Any], frame: Float32[np.ndarray, "N D"]) -> None:
         """Nothing; the embedding after the last update is recorded as a frame of its own."""
+        self._drop_closing()
         _save(layout.frame_path(self.path, step), frame)
         self._append_line(scalars)
+
+    def _drop_closing(self) -> None:
+        """Nothing; the frame that closed the run before it was resumed is gone: the run goes on."""
+        if self._closing_starts is not None:
+            self._lines.cut_to(self._closing_starts)
+            self._closing_starts = None
+            layout.frame_path(self.path, self.committed + 1).unlink(missing_ok=True)
 
     def write_frame_rows(self, rows: Int32[np.ndarray, "N"]) -> None:
         """Nothing; frames/rows.npy says which samples the frames show."""
@@ -285,15 +302,18 @@ def _require_samples(path: Path, whole: int, count: int) -> None:
         )
 
 
-def _cut(path: Path, whole: int, scalars_end: int) -> None:
-    """Nothing; the run's files hold the steps up to `whole` and nothing else. Interrupted, it can be done again."""
+def _cut(path: Path, whole: int, scalars_end: int, closed: bool) -> None:
+    """Nothing; the run's files hold the steps up to `whole`, perhaps a closing frame, and nothing else.
+
+    Interrupted, it can be done again.
+    """
     os.truncate(path / layout.SCALARS, scalars_end)  # first: from now on nothing else is committed
     for leftover in path.rglob("*.tmp"):
         leftover.unlink()
     for name, schema in STEP_TABLES.items():
         cut_table(path, name, schema, whole)
     for pattern, kept_to in (
-        ("frames/step-*", whole),
+        ("frames/step-*", whole + closed),
         ("batches/embeddings-*", whole),
         ("checkpoints/step-*", whole + 1),
     ):
