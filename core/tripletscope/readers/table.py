@@ -215,6 +215,11 @@ def _numbers(path: Path, column: pd.Series[Any]) -> NDArray[np.float64]:
                 f"{_row(odd)}: all lists must be of one length."
             )
         return np.stack(cells).astype(np.float64)
+    if isinstance(cells[0], bytes):
+        raise DataError(
+            f"In {path}, column {column.name!r} holds bytes, and a table is read for its numbers: remove it, or bring "
+            "pictures as a folder with one sub-folder per class or as an .npz."
+        )
     fits = _is_vector if _is_vector(cells[0]) else _reads_as_number
     odd = next((row for row, cell in enumerate(cells) if not fits(cell)), 0)
     raise DataError(
