@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Recorder", "Run", "__version__", "strategies"]
 
-_HOMES = {"Recorder": "tripletscope.recorder", "Run": "tripletscope.store.reader", "strategies": "tripletscope.strategies"}
+_HOMES = {
+    "Recorder": "tripletscope.recorder",
+    "Run": "tripletscope.store.reader",
+    "strategies": "tripletscope.strategies",
+}
 
 
 def __getattr__(name: str) -> Any:
