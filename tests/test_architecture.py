@@ -17,12 +17,12 @@ APP = ROOT / "app" / "tripletscope_app"
 # Lowest floor first. A module may import from its own floor's package and from lower floors.
 FLOORS: list[set[str]] = [
     {"errors", "schema", "registry", "seeding", "zones", "samples"},
-    {"distances", "sampling", "store"},
+    {"distances", "rows", "sampling", "store"},
     {"triplets", "batch", "metrics"},
     {"strategies", "losses", "models", "uploads", "readers"},
     {"datasets", "store.reader", "store.recompute", "testing", "strategy_docs"},
     {"step_record", "recorded_strategies", "frames", "recorder", "export", "analysis"},
-    {"config", "training"},
+    {"config", "preparation", "training"},
     {"cli", "__main__", "__init__"},
 ]
 
