@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tripletscope.cli.command import Command
 from tripletscope.errors import RunError, SettingError
+from tripletscope.store.shelf import find_runs
 
 DOOR = Path(__file__).parent / "door" / "main.py"
 
@@ -39,7 +40,7 @@ def check_run(path: str) -> Path:
     folder = Path(path).expanduser().absolute()
     if not folder.is_dir():
         raise RunError(f"There is no folder {path}; record a run with `tripletscope train --out {path}`.")
-    if not (folder / "config.json").is_file() and not any(folder.glob("*/config.json")):
+    if not find_runs(folder):
         raise RunError(f"{path} is no run folder: it has no config.json; name a folder that `tripletscope train` made.")
     return folder
 

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
+from tripletscope.analysis.probe import probe_labels
 from tripletscope.errors import TripletscopeError
 from tripletscope.store.reader import Run
+from tripletscope.store.shelf import stamp
 from tripletscope_app import loaders, state
 from tripletscope_app.component.pack import projection_of
 from tripletscope_app.loaders import Race
@@ -24,7 +26,7 @@ _HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A7
 def bar(race: Race) -> None:
     """The recordings one is likely to want, and the way to all others."""
     near = loaders.shipped_races()
-    titles = {each.key: each.title for each in ([*near] if race.key in {r.key for r in near} else [race, *near])}
+    titles = {each.key: each.chip for each in ([*near] if race.key in {r.key for r in near} else [race, *near])}
     with st.container(horizontal=True, vertical_alignment="center", key="bar"):
         st.segmented_control(
             "Recording",
@@ -38,6 +40,8 @@ def bar(race: Race) -> None:
         )
         if st.button("All runs…", key="watch.gallery", help="Runs in ./runs and those given with --run"):
             dialog()
+        if race.title != race.chip:
+            st.text(race.title, width="content")
 
 
 def choose(link: str | None) -> None:
@@ -53,14 +57,16 @@ def dialog() -> None:
         st.subheader(race.title)
         if race.note:
             st.text(race.note)
+        maps = {path: last_map(path, stamp(Path(path))) for path in race.paths}
+        reach = max((reach_of(points) for points, _ in maps.values()), default=0.0)
         columns = st.columns(3)
         for place, path in enumerate(race.paths):
             with columns[place % 3].container(border=True):
-                _card(race, Path(path))
+                _card(race, Path(path), *maps[path], reach)
     st.text("Runs in ./runs appear here, and those given with: tripletscope app --run DIR")
 
 
-def _card(race: Race, folder: Path) -> None:
+def _card(race: Race, folder: Path, points: np.ndarray, labels: np.ndarray, reach: float) -> None:
     """One run: its last frame, its name, strategy, state and R@1."""
     try:
         run = Run.open(folder)
@@ -72,33 +78,49 @@ def _card(race: Race, folder: Path) -> None:
     lines = [title] if title.lower().replace(" ", "-") == run.name else [run.name, title]
     lines += [run.state_text, f"R@1 {recall[-1]:.2f}" if recall else "R@1 not recorded"]
     with st.container(horizontal=True, vertical_alignment="center"):
-        if run.frame_steps:
-            st.image(thumbnail(str(folder), run.steps[-1]), width=_SIDE)
+        if len(points):
+            st.image(thumbnail(points, labels, reach), width=_SIDE)
         st.text("\n".join(lines), width="content")
-    if st.button("Watch", key=f"gallery.{folder}", width="stretch", disabled=not run.frame_steps):
+    if st.button("Watch", key=f"gallery.{folder}", width="stretch", disabled=not len(points)):
         choose(race.link(run.name))
         st.rerun()
 
 
 @st.cache_resource(show_spinner=False, max_entries=256)
-def thumbnail(folder: str, last: int) -> bytes:
-    """The last frame as a PNG, each class in its hue; `last` is there so that a run that grew is drawn again."""
+def last_map(folder: str, changed: tuple[tuple[int, int], ...]) -> tuple[np.ndarray, np.ndarray]:
+    """(positions (n, 2), labels (n,)) of the last frame; empty for a run that cannot be drawn.
+
+    `changed` is the run's stamp: a run that grew is read again.
+    """
+    try:
+        run = Run.open(folder)
+        positions = projection_of(run).positions
+        return positions[-1].astype(np.float64), probe_labels(run)
+    except (TripletscopeError, IndexError):
+        return np.empty((0, 2)), np.empty(0, np.int64)
+
+
+def reach_of(points: np.ndarray) -> float:
+    """Half the side of the square, about the middle, that holds 99 % of the points."""
+    good = points[np.isfinite(points).all(1)]
+    return float(np.quantile(np.abs(good - np.median(good, axis=0)).max(axis=1), 0.99)) if len(good) else 0.0
+
+
+def thumbnail(points: np.ndarray, labels: np.ndarray, reach: float) -> bytes:
+    """A map as a PNG, each class in its hue. `reach` is shared by a race, so that a collapsed run looks collapsed."""
     from PIL import Image, ImageDraw
 
-    run = Run.open(folder)
-    points = projection_of(run).positions[-1].astype(np.float64)
-    labels = np.asarray(run.samples.labels)[np.asarray(run.probe_rows)]
     good = np.isfinite(points).all(1)
-    low, high = (points[good].min(0), points[good].max(0)) if good.any() else (np.zeros(2), np.ones(2))
-    reach = float((high - low).max()) or 1.0
-    scale = 2 * (_SIDE - 12) / reach  # drawn at twice the size, then halved: smooth edges
-    places = (points - (low + high) / 2) * scale + _SIDE
-    picture = Image.new("RGBA", (2 * _SIDE, 2 * _SIDE), (0, 0, 0, 0))
+    points, labels = points[good], labels[good]
+    middle = np.median(points, axis=0) if len(points) else np.zeros(2)
+    side = 4 * _SIDE  # drawn at four times the size, shown at twice the density of the page: smooth edges
+    places = (points - middle) * (side / 2 - 16) / (reach or 1.0) + side / 2
+    picture = Image.new("RGBA", (side, side), (0, 0, 0, 0))
     pen = ImageDraw.Draw(picture)
-    radius = 3.2 if len(points) < 4000 else 2 * math.sqrt(4000 / len(points))
-    for (x, y), label in zip(places[good], labels[good], strict=True):
-        top = 2 * _SIDE - y
+    radius = 6.0 if len(points) < 4000 else 6.0 * math.sqrt(4000 / len(points))
+    for (x, y), label in zip(places, labels, strict=True):
+        top = side - y
         pen.ellipse((x - radius, top - radius, x + radius, top + radius), fill=_HUES[int(label) % len(_HUES)])
     out = io.BytesIO()
-    picture.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS).save(out, "PNG")
+    picture.resize((side // 2, side // 2), Image.Resampling.LANCZOS).save(out, "PNG")
     return out.getvalue()

@@ -21,11 +21,9 @@ from tripletscope.analysis.probe import probe_labels
 from tripletscope.analysis.projection import Projection
 from tripletscope.errors import TripletscopeError
 from tripletscope.store.reader import Run
+from tripletscope.store.shelf import find_runs, stamp
 from tripletscope_app.component.pack import Scale, opening_zoom, pack_run, projection_of, race_scale
 from tripletscope_app.selection import own_strategy
-
-#: Files of a run that change while it is written.
-_GROWING = ("scalars.jsonl", "status.json")
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,7 @@ class Race:
     Attributes:
         key: what the address calls it: "digits", or the name of a lone run.
         title: for people.
+        chip: the same in a word or two, for a button.
         note: one more sentence, or "".
         paths: the run folders, in the order of their buttons.
         opening: file with the answers that were recorded with it, or None.
@@ -42,6 +41,7 @@ class Race:
 
     key: str
     title: str
+    chip: str
     note: str
     paths: tuple[str, ...]
     opening: str | None = None
@@ -73,6 +73,7 @@ def shipped_races() -> list[Race]:
                 Race(
                     key=file.parent.name,
                     title=told.get("title", file.parent.name),
+                    chip=told.get("chip", told.get("title", file.parent.name)),
                     note=told.get("note") or "",
                     paths=tuple(str(file.parent / name) for name in names),
                     opening=str(opening) if opening.is_file() else None,
@@ -86,10 +87,7 @@ def own_races() -> list[Race]:
     """The runs given on the command line and those in ./runs, grouped where they share weights and batches."""
     folders: list[Path] = []
     for place in [*given_runs(), Path("runs").absolute()]:
-        holders = (
-            [place] if (place / "config.json").is_file() else sorted(f.parent for f in place.glob("*/config.json"))
-        )
-        folders += [folder for folder in holders if folder not in folders]
+        folders += [folder for folder in find_runs(place) if folder not in folders]
     groups: dict[str, list[tuple[int, Path]]] = {}
     for folder in folders:
         kin, order = _kin(folder)
@@ -103,7 +101,7 @@ def own_races() -> list[Race]:
             key, number = f"{base}-{number}", number + 1
         taken.add(key)
         title = members[0].name if len(members) == 1 else f"{len(members)} runs: " + ", ".join(m.name for m in members)
-        races.append(Race(key, title, "", tuple(map(str, members))))
+        races.append(Race(key, title, key, "", tuple(map(str, members))))
     return races
 
 
@@ -176,19 +174,7 @@ class Loaded:
 
 def load(race: Race) -> Loaded:
     """The race's data: read again only when a file of it has changed."""
-    return _load(race.paths, tuple(_stamp(Path(path)) for path in race.paths))
-
-
-def _stamp(folder: Path) -> tuple[tuple[int, int], ...]:
-    """Changes when the recording grows or ends."""
-    stamps = []
-    for name in _GROWING:
-        try:
-            found = (folder / name).stat()
-            stamps.append((found.st_mtime_ns, found.st_size))
-        except OSError:
-            stamps.append((0, 0))
-    return tuple(stamps)
+    return _load(race.paths, tuple(stamp(Path(path)) for path in race.paths))
 
 
 # cache_resource: the blobs are megabytes and read-only, cache_data would copy them for every session.
