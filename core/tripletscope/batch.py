@@ -268,4 +268,5 @@ class Batch:
     def mean_distance(self) -> float:
         """Mean over all pairs of different slots; 0.0 for fewer than two."""
         pairs = self.size * (self.size - 1)
-        return float(self.distances.sum(dtype=torch.float64)) / pairs if pairs else 0.0
+        # Rows first: not every accelerator knows double precision.
+        return float(self.distances.sum(dim=1).cpu().sum(dtype=torch.float64)) / pairs if pairs else 0.0

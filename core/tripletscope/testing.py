@@ -68,7 +68,7 @@ def example_batches() -> dict[str, Batch]:
         "squared": Batch.from_embeddings(points, labels, "squared-euclidean"),
         "cosine": Batch.from_embeddings(points, labels, "cosine"),
         "double": Batch.from_embeddings(points.double(), labels),
-        "many positives": Batch.from_embeddings(*unit_points(2, 40)),
+        "many positives": Batch.from_embeddings(*unit_points(2, 34)),
         "uneven classes": Batch.from_embeddings(points[:12], uneven),
         "large and negative labels": Batch.from_embeddings(points, labels * 2**40 - 2**41),
         "pairs of equal points": Batch.from_embeddings(points[:8].repeat(2, 1), labels),

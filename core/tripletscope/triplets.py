@@ -187,7 +187,7 @@ def _row_histogram(rows: Tensor, distances: Tensor, height: int, exponent: int) 
     cell = (distances * 2.0**-exponent).to(torch.int64)  # a power of two: the product is exact
     key = cell.clamp_(max=PLANE_CELLS - 1).add_(rows[:, None] * PLANE_CELLS)
     counts = torch.bincount(key.flatten(), minlength=height * PLANE_CELLS)
-    return counts.reshape(height, PLANE_CELLS).to(torch.float64)
+    return counts.reshape(height, PLANE_CELLS).cpu().to(torch.float64)
 
 
 def plane(batch: Batch) -> PlaneHistogram:
@@ -203,12 +203,12 @@ def plane(batch: Batch) -> PlaneHistogram:
     longest = float((batch.distances if everyone else batch.distances[anchors]).max())
     # frexp: longest = m * 2**e with m < 1, so 64 cells of 2**(e - 6) hold it.
     exponent = max(MIN_EXPONENT, math.frexp(longest)[1] - 6) if longest else MIN_EXPONENT
-    counts = torch.zeros(PLANE_CELLS, PLANE_CELLS, dtype=torch.float64, device=batch.device)
+    counts = torch.zeros(PLANE_CELLS, PLANE_CELLS, dtype=torch.float64)
     positives = _row_histogram(batch.pairs[0], batch.d_ap[:, None], batch.size, exponent)
     for block in torch.split(anchors, max(1, BLOCK // batch.size)):
         rows = torch.arange(block.shape[0], device=batch.device)
-        own = positives[block]
+        own = positives[block.cpu()]
         negatives = _row_histogram(rows, batch.distances[block], block.shape[0], exponent) - own
         negatives[:, 0] -= 1  # the anchor itself, at distance 0
         counts += own.T @ negatives  # whole numbers below 2**53: exact
-    return PlaneHistogram(exponent, counts.to(torch.int64).cpu().numpy())
+    return PlaneHistogram(exponent, counts.to(torch.int64).numpy())

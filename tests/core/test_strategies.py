@@ -89,7 +89,7 @@ def test_equal_to_its_oracle_on_the_example_batches(
     name: str, title: str, sorting: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Batch, "prefers_sorting", property(lambda batch: sorting))
-    monkeypatch.setattr("tripletscope.batch.BLOCK", 50)  # many small blocks
+    monkeypatch.setattr("tripletscope.batch.BLOCK", 200)  # many small blocks
     monkeypatch.setattr("tripletscope.strategies.distance_weighted.BLOCK", 50)
     check_against_oracle(strategies.get(name), example_batches()[title], 0.2)
 
@@ -122,7 +122,20 @@ def frequencies_fit(one: Strategy, batch: Batch, margin: float, draws: int, **pa
 @pytest.mark.parametrize("name", STOCHASTIC)
 def test_picks_are_drawn_with_their_probabilities(name: str, sorting: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Batch, "prefers_sorting", property(lambda batch: sorting))
-    frequencies_fit(strategies.get(name), example_batches()["ordinary"], 0.4, 800)
+    frequencies_fit(strategies.get(name), example_batches()["ordinary"], 0.4, 500)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", strategies.names())
+def test_an_accelerator_picks_what_a_cpu_picks(name: str) -> None:
+    device = "cuda" if torch.cuda.is_available() else "mps"
+    for title, batch in example_batches().items():
+        if device == "mps" and batch.distances.dtype == torch.float64:
+            continue
+        moved = Batch(batch.distances.to(device), batch.labels.to(device), distance=batch.distance, dim=batch.dim)
+        there = strategies.get(name).pick(moved, margin=0.2, generator=seeded())
+        assert there.anchor.device.type == device
+        assert there.to_set() == strategies.get(name).pick(batch, margin=0.2, generator=seeded()).to_set(), title
 
 
 def test_the_draws_of_two_pairs_are_independent() -> None:

@@ -102,17 +102,17 @@ def distance_weighted(
 ) -> Triplets:
     """One draw for every pair, by inverting the running sum of the anchor's weights."""
     anchor, positive = batch.pairs
-    draw = torch.rand(anchor.shape[0], generator=generator, dtype=torch.float64).to(batch.device)
+    draw = torch.rand(anchor.shape[0], generator=generator, dtype=torch.float64)
     # All positives of an anchor share its weights: one row of weights, one row of draws.
-    draws = torch.zeros(batch.positive_slots.shape, dtype=torch.float64, device=batch.device)
-    draws[anchor, batch.pair_column] = draw
+    draws = torch.zeros(batch.positive_slots.shape, dtype=batch.distances.dtype, device=batch.device)
+    draws[anchor, batch.pair_column] = draw.to(draws.dtype).to(batch.device)
     slots = torch.empty_like(batch.positive_slots)
     served = torch.empty_like(batch.has_negative)
     for rows in torch.split(torch.arange(batch.size, device=batch.device), max(1, BLOCK // batch.size)):
         running = weights(batch, rows, cutoff=cutoff, nonzero_loss_cutoff=nonzero_loss_cutoff).cumsum(dim=1)
         total = running[:, -1:]
         # The first slot whose running sum exceeds the draw: one of weight 0 adds nothing, so it is never that slot.
-        target = torch.minimum((draws[rows] * total).to(total.dtype), total.nextafter(torch.zeros_like(total)))
+        target = torch.minimum(draws[rows] * total, total.nextafter(torch.zeros_like(total)))
         slots[rows] = torch.searchsorted(running, target, right=True)
         served[rows] = total[:, 0] > 0
     keep = served[anchor]

@@ -43,9 +43,10 @@ def random(batch: Batch, *, margin: float, generator: torch.Generator | None) ->
     """One uniform negative for every pair."""
     anchor, positive = batch.pairs
     count = batch.negative_count[anchor]
-    draw = torch.rand(anchor.shape[0], generator=generator, dtype=torch.float64).to(batch.device)
+    # Drawn and rounded on the CPU, so that one seed gives the same picks on every device.
+    draw = torch.rand(anchor.shape[0], generator=generator, dtype=torch.float64)
+    place = (draw * count.cpu()).long().to(batch.device)
     # In class order the negatives are all slots but one stretch: step over the anchor's own class.
-    place = (draw * count).long()
     place += torch.where(place >= batch.class_start[anchor], batch.class_size[anchor], 0)
     keep = count > 0
     return Triplets(anchor[keep], positive[keep], batch.by_class[place[keep]])

@@ -47,19 +47,20 @@ code draws one positive an anchor as well and falls back to a random negative.
 def semi_hard_random(batch: Batch, *, margin: float, generator: torch.Generator | None) -> Triplets:
     """One triplet a pair, drawn evenly from the zone."""
     anchor, positive = batch.pairs
-    draw = torch.rand(anchor.shape[0], generator=generator, dtype=torch.float64).to(batch.device)
+    # Drawn and rounded on the CPU, so that one seed gives the same picks on every device.
+    draw = torch.rand(anchor.shape[0], generator=generator, dtype=torch.float64)
     if batch.prefers_sorting:
         first, end = zone_ranks(batch, margin)
         keep = first < end
-        place = first[keep] + (draw[keep] * (end - first)[keep]).long()
-        return Triplets(anchor[keep], positive[keep], batch.sorted_negatives[1][anchor[keep], place])
+        place = first + (draw * (end - first).cpu()).long().to(batch.device)
+        return Triplets(anchor[keep], positive[keep], batch.sorted_negatives[1][anchor[keep], place[keep]])
     parts, limit = [], edge(margin, batch.distances)
     for block in batch.pair_blocks():
         a, p = anchor[block], positive[block]
         gap = gaps(batch.d_ap[block, None], batch.negative_distances[a])  # (pairs, B)
         pair, slot = between(gap, 0.0, limit)
         count = torch.bincount(pair, minlength=a.shape[0])
-        place = count.cumsum(0) - count + (draw[block] * count).long()
+        place = count.cumsum(0) - count + (draw[block] * count.cpu()).long().to(batch.device)
         keep = count > 0
         parts.append(Triplets(a[keep], p[keep], slot[place[keep]]))
     return Triplets.concatenate(parts) if parts else Triplets.empty(batch.device)
