@@ -1,12 +1,15 @@
-"""How tests compare two recorded runs: everything that was recorded, without clocks."""
+"""Small data for recorded runs, and how two of them are compared: everything but clocks."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tripletscope import Run
+from tripletscope import Run, datasets
+from tripletscope.samples import LabelledData
 
 CLOCKS = ("time", "seconds")
 
@@ -36,3 +39,17 @@ def everything(run: Run) -> list[dict[str, np.ndarray]]:
         {str(step): rows for step, rows in enumerate(batches)},
         {str(step): np.append(counts.ravel(), width) for step, (width, counts) in enumerate(planes)},
     ]
+
+
+def few_digits(count: int = 200) -> LabelledData:
+    """The first digits: frames of so few cost next to nothing."""
+    data = datasets.load("digits")
+    return replace(data, features=data.features[:count], samples=data.samples.take(np.arange(count)))
+
+
+def few_digits_file(place: Path) -> Path:
+    """The same as a file that `--data` takes."""
+    data = few_digits()
+    images = (data.features[:, 0] * 255).astype(np.uint8)
+    np.savez(place / "digits.npz", images=images, labels=data.samples.labels)
+    return place / "digits.npz"

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.core.runs import assert_same_recording, everything
+from tests.core.runs import assert_same_recording, everything, few_digits
 
-from tripletscope import Run, datasets
+from tripletscope import Run
 from tripletscope.config import TrainConfig
 from tripletscope.samples import LabelledData
 from tripletscope.training import TrainResult, record
@@ -20,7 +20,7 @@ STEPS = 12
 
 @pytest.fixture(scope="module")
 def digits() -> LabelledData:
-    return datasets.load("digits")
+    return few_digits()
 
 
 def trained(digits: LabelledData, out: Path, **settings: Any) -> tuple[TrainResult, Run]:

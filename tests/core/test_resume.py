@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.core.killing import wait_for
-from tests.core.runs import assert_same_recording, lines
+from tests.core.runs import assert_same_recording, few_digits, few_digits_file, lines
 
-from tripletscope import Run, datasets
+from tripletscope import Run
 from tripletscope.cli import main
 from tripletscope.config import TrainConfig
 from tripletscope.samples import LabelledData
@@ -32,19 +32,24 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 @pytest.fixture(scope="module")
 def digits() -> LabelledData:
-    return datasets.load("digits")
+    return few_digits()
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def argv(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    return [*ARGV, "--data", str(few_digits_file(tmp_path_factory.mktemp("data")))]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(argv: list[str], tmp_path_factory: pytest.TempPathFactory) -> Run:
     out = tmp_path_factory.mktemp("whole") / "run"
-    assert main([*ARGV, "--out", str(out)]) == 0
+    assert main([*argv, "--out", str(out)]) == 0
     return Run.open(out)
 
 
-def in_warm_process(jobs: list[dict[str, Any]]) -> list[int]:
+def in_warm_process(argv: list[str], jobs: list[dict[str, Any]]) -> list[int]:
     script = Path(__file__).with_name("killing.py")
-    task = json.dumps({"argv": ARGV, "jobs": jobs})
+    task = json.dumps({"argv": argv, "jobs": jobs})
     done = subprocess.run(
         [sys.executable, str(script), task], env=ENVIRONMENT, capture_output=True, text=True, check=True, timeout=900
     )
@@ -69,7 +74,7 @@ def assert_whole_up_to_a_step(cut: Run, whole: Run, at_least: int) -> None:
     assert not cut.notes
 
 
-def kill_at_random_instants(kills: int, place: Path, whole: Run) -> None:
+def kill_at_random_instants(argv: list[str], kills: int, place: Path, whole: Run) -> None:
     chance = random.Random(kills)
     # Most instants lie anywhere in the run; a few hit its end, where streams are packed and the run is closed.
     steps = [STEPS + 1 if i % 6 == 5 else chance.randint(1, STEPS) for i in range(kills)]
@@ -77,10 +82,10 @@ def kill_at_random_instants(kills: int, place: Path, whole: Run) -> None:
     jobs = [
         {"out": str(out), "step": step, "delay": chance.uniform(0, 0.03)} for out, step in zip(outs, steps, strict=True)
     ]
-    in_warm_process(jobs)
+    in_warm_process(argv, jobs)
     for out, step in zip(outs, steps, strict=True):
         assert_whole_up_to_a_step(Run.open(out), whole, min(step, STEPS))
-    assert in_warm_process([{"out": str(out), "step": None, "delay": 0} for out in outs]) == [0] * kills
+    assert in_warm_process(argv, [{"out": str(out), "step": None, "delay": 0} for out in outs]) == [0] * kills
     for out in outs:
         resumed = Run.open(out)
         assert resumed.state_text == f"finished, {STEPS} steps"
@@ -89,14 +94,14 @@ def kill_at_random_instants(kills: int, place: Path, whole: Run) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_killed_at_random_instants(tmp_path: Path, uninterrupted: Run) -> None:
-    kill_at_random_instants(6, tmp_path, uninterrupted)
+def test_killed_at_random_instants(argv: list[str], tmp_path: Path, uninterrupted: Run) -> None:
+    kill_at_random_instants(argv, 6, tmp_path, uninterrupted)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_killed_at_thirty_random_instants(tmp_path: Path, uninterrupted: Run) -> None:
-    kill_at_random_instants(30, tmp_path, uninterrupted)
+def test_killed_at_thirty_random_instants(argv: list[str], tmp_path: Path, uninterrupted: Run) -> None:
+    kill_at_random_instants(argv, 30, tmp_path, uninterrupted)
 
 
 def start(*argv: str) -> subprocess.Popen[str]:
@@ -105,9 +110,9 @@ def start(*argv: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("step", [1, 23])
-def test_the_real_command_killed_and_resumed(step: int, tmp_path: Path, uninterrupted: Run) -> None:
+def test_the_real_command_killed_and_resumed(step: int, argv: list[str], tmp_path: Path, uninterrupted: Run) -> None:
     out = tmp_path / "run"
-    process = start(*ARGV, "--out", str(out))
+    process = start(*argv, "--out", str(out))
     wait_for(out, step, lambda: process.poll() is None)
     process.kill()
     process.communicate()
@@ -119,10 +124,12 @@ def test_the_real_command_killed_and_resumed(step: int, tmp_path: Path, uninterr
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_the_run_cleanly(number: signal.Signals, code: int, tmp_path: Path, uninterrupted: Run) -> None:
+def test_a_signal_ends_the_run_cleanly(
+    number: signal.Signals, code: int, argv: list[str], tmp_path: Path, uninterrupted: Run
+) -> None:
     out = tmp_path / "run"
-    argv = [option for option in ARGV if option != "--quiet"]
-    process = start(*argv, "--steps", "100000", "--out", str(out))
+    talking = [option for option in argv if option != "--quiet"]
+    process = start(*talking, "--steps", "100000", "--out", str(out))
     wait_for(out, 4, lambda: process.poll() is None)
     process.send_signal(number)
     _, said = process.communicate(timeout=120)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests.core.runs import few_digits
 
 from tripletscope import Run, datasets, strategies
 from tripletscope.cli import main
@@ -23,7 +24,7 @@ from tripletscope.training import StepInfo, record, train
 
 @pytest.fixture(scope="module")
 def digits() -> LabelledData:
-    return datasets.load("digits")
+    return few_digits()
 
 
 def points(features: list[list[float]], labels: list[int]) -> LabelledData:
@@ -44,10 +45,12 @@ def test_every_strategy_trains(strategy: str, digits: LabelledData, tmp_path: Pa
     assert result.last.recall_at_1 == run.lines[-1]["recall_at_1"]
 
 
-def test_it_learns(digits: LabelledData, tmp_path: Path) -> None:
-    record(TrainConfig(strategy="semi-hard", steps=60, dim=16, lr=3e-3), digits, tmp_path / "run")
+def test_it_learns(tmp_path: Path) -> None:
+    config = TrainConfig(strategy="semi-hard", steps=60, dim=2, normalize=False, margin=1.0, lr=1e-2)
+    record(config, datasets.load("digits"), tmp_path / "run")
     recall = Run.open(tmp_path / "run").scalars["recall_at_1"].dropna()
-    assert recall.iloc[-1] > 0.97  # that of the untrained network is about 0.95
+    assert recall.iloc[0] < 0.35  # two random dimensions
+    assert recall.iloc[-1] > 0.65
 
 
 @pytest.mark.parametrize("strategy", ["batch-all", "batch-hard"])
@@ -201,7 +204,10 @@ def test_all_shadows_are_those_that_the_space_allows() -> None:
 
 def test_the_cpu_is_taken_when_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
     assert choose_device("auto").type == "cpu"
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: True)
+    assert choose_device("auto").type == "mps"
 
 
 def test_preparing_leaves_no_trace_in_the_global_generator(digits: LabelledData) -> None:
