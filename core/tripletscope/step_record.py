@@ -215,8 +215,8 @@ def as_triplets(given: Any, batch: Batch, step: int) -> Triplets:
         if len(column) and not (column.min() >= 0 and column.max() < batch.size):
             wrong = int(column[(column < 0) | (column >= batch.size)][0])
             raise DataError(
-                f"A {name} of step {step} is {wrong}, but the batch has slots 0 to {batch.size - 1}: give places in "
-                "the batch, not ids."
+                f"Among the {name}s of step {step} is {wrong}, but the batch has slots 0 to {batch.size - 1}: give "
+                "places in the batch, not ids."
             )
     labels = _array(batch.labels)
     same, other = labels[anchor] == labels[positive], labels[anchor] != labels[negative]
