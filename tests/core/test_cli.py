@@ -12,7 +12,9 @@ from PIL import Image
 
 from tripletscope.cli import build_parser, commands, main
 from tripletscope.cli.export import read_steps
+from tripletscope.cli.progress import Progress
 from tripletscope.errors import SettingError
+from tripletscope.training import StepInfo
 
 TRAIN = ["train", "--quiet", "--steps", "3"]
 
@@ -339,6 +341,39 @@ def test_export_refuses(recorded: Path, tmp_path: Path, capsys: pytest.CaptureFi
     capsys.readouterr()
     assert "p.csv" in refusal(capsys, picks)
     assert main([*picks, "--overwrite"]) == 0
+
+
+# ---- progress --------------------------------------------------------------------------------------------------
+
+
+def report(progress: Progress) -> None:
+    with progress:
+        for step in range(3):
+            progress.step(StepInfo(step, 3, 0.1, 2.5, None if step == 0 else 0.75))
+
+
+def test_progress_in_a_log_is_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    report(Progress(every=0.0))
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 3
+    assert said[0].startswith("step 1/3 ")
+    assert "R@1 –" in said[0]
+    assert said[2].endswith("R@1 0.750  spread 2.50")
+    assert "steps/s" in said[2]
+
+
+def test_progress_on_a_terminal_is_a_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    report(Progress())
+    said = capsys.readouterr().err
+    assert "3/3" in said
+    assert "R@1 0.750" in said
+
+
+def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    report(Progress(quiet=True, every=0.0))
+    assert capsys.readouterr().err == ""
 
 
 def test_steps_are_sliced_as_in_python() -> None:

@@ -115,19 +115,16 @@ def run(args: argparse.Namespace) -> int:
     if out.exists() and not args.resume:
         raise RunError(f"{out} exists already; choose another --out, or go on with a run by --resume.")
 
-    with stopping() as stop:
-        import torch
+    import torch
 
-        from tripletscope import datasets, preparation, training
+    from tripletscope import datasets, preparation, training
 
-        torch.set_num_threads(config.threads)
-        data = datasets.load(
-            config.data, label=config.label, image_size=config.image_size, standardize=config.standardize
-        )
-        if not args.quiet:
-            tell(data.notes, preparation.choose_shadows(config)[1])
-        with Progress(quiet=args.quiet) as progress:
-            result = training.record(config, data, out, resume=args.resume, on_step=progress.step, should_stop=stop)
+    torch.set_num_threads(config.threads)
+    data = datasets.load(config.data, label=config.label, image_size=config.image_size, standardize=config.standardize)
+    if not args.quiet:
+        tell(data.notes, preparation.choose_shadows(config)[1])
+    with stopping() as stop, Progress(quiet=args.quiet) as progress:
+        result = training.record(config, data, out, resume=args.resume, on_step=progress.step, should_stop=stop)
     if not args.quiet:
         conclude(result, out)
     return 0 if stop.signal is None else 128 + stop.signal
