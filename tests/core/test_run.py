@@ -245,3 +245,37 @@ def test_opening_a_run_imports_neither_torch_nor_pandas(run: Run) -> None:
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
+
+
+def test_the_documented_reader_reads_what_run_reads(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The reading block of docs/run-format.md, on a closed run, a live one, and one whose close was cut short."""
+    import re
+    import shutil
+
+    from tripletscope import Recorder
+
+    page = (Path(__file__).resolve().parents[2] / "docs" / "run-format.md").read_text(encoding="utf-8")
+    block = next(one for one in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL) if "def read_steps" in one)
+    assert "import tripletscope" not in block
+    assert "from tripletscope" not in block
+    monkeypatch.chdir(tmp_path)
+    with Recorder("live", margin=1.0, strategies=["semi-hard", "random"], samples=recorded.samples()) as recorder:
+        recorded.record_steps(recorder, 0, 20)
+        shutil.copytree("live", "half")
+        for made in (Path("half"), Path("live"), run.path):
+            if made == Path("half"):  # packed, but the stream was not removed
+                for name in ("picks", "plane"):
+                    shutil.copy(run.path / name / f"{name}.parquet", made / name)
+            found: dict[str, object] = {}
+            exec(block.replace("runs/example", str(made)), found)
+            opened = Run.open(made)
+            columns = opened.pick_rows()
+            for name, column in columns.items():
+                assert found["picks"][name].to_pylist() == column.tolist()
+            assert found["counts"].reshape(64, 64).tolist() == opened.plane(3)[1].tolist()
+            assert list(found["frames"]) == opened.frame_steps
+            assert found["probe"].tolist() == opened.samples.ids[opened.probe_rows].tolist()
+            assert found["names"] == opened.strategies
+    assert "semi-hard: " in capsys.readouterr().out
