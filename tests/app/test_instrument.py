@@ -263,16 +263,13 @@ def test_space_plays_and_stops(open_page: Callable[..., Any], truth: dict[str, A
     assert int(stopped) in truth["frames"]
 
 
-def test_playing_to_the_end_tells_python_once(open_page: Callable[..., Any]) -> None:
+def test_playing_to_the_end_tells_python_once(open_page: Callable[..., Any], truth: dict[str, Any]) -> None:
     page = open_page()
-    page.keyboard.press("End")
-    page.keyboard.press("ArrowLeft")
-    page.wait_for_timeout(600)
-    before = len(calls(page))
+    page.evaluate("s => harness.push({selection: {...harness.data.selection, step: s, rev: 2}})", truth["frames"][-3])
     page.keyboard.press("Space")
-    wait_for(page, "e.dataset.step === '400' && !e.hasAttribute('data-playing')")
+    wait_for(page, "e.dataset.step === '400' && !e.hasAttribute('data-playing') && harness.calls.length")
     page.wait_for_timeout(500)
-    assert len(calls(page)) == before + 1
+    assert [call["value"]["step"] for call in calls(page)] == [400]
 
 
 def test_arrows_home_and_end(open_page: Callable[..., Any], truth: dict[str, Any]) -> None:
@@ -495,6 +492,14 @@ def test_hovering_a_negative_previews_it(open_page: Callable[..., Any], truth: d
     page.mouse.move(5, 5)
     settle(page)
     assert sentence(page) == before
+    # A click holds the preview, for a finger or for a talk; a second one lets it go.
+    button = page.locator(f".ts-ruler-layer .ts-candidate[data-sample='{nearest}']").first
+    button.dispatch_event("click")
+    settle(page)
+    assert sentence(page).startswith("Picking")
+    button.dispatch_event("click")
+    settle(page)
+    assert sentence(page) == before
     assert calls(page) == []
 
 
@@ -603,7 +608,7 @@ def test_any_number_of_classes_draws(open_page: Callable[..., Any], site: tuple[
     fake.build(site[0] / f"classes-{classes}", names=names, thumbs=False)
     page = open_page(f"classes-{classes}")
     assert page.locator(".ts-candidate").count() > 0
-    assert page.locator(".ts-candidate .ts-thumb-picture").first.inner_text() == "cl"
+    assert page.locator(".ts-candidate .ts-thumb-picture").first.inner_text().isdigit(), "no initials"
     assert len(coloured(page)) > 1000
 
 

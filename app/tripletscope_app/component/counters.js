@@ -1,11 +1,10 @@
 // The numbers of the step, for the watched run large and for its rivals small. Loss comes last and in grey: each
 // strategy's loss is a mean over triplets of its own choosing, so the lower loss may be the worse model.
-import { h, percent } from "./dom.js";
+import { h, percent, wholeNumber } from "./dom.js";
 import { seriesAt, nearestFrame } from "./store.js";
 import { touches } from "./state.js";
 import { markIcon } from "./marks.js";
 
-const wholeNumber = (value) => Math.round(value).toLocaleString("en-US");
 
 function plainNumber(value) {
   if (value > 0 && value < 0.0005) return "<0.001";

@@ -1,6 +1,6 @@
 // The lens: a magnified copy of the ruler's left end, shown only where nearly all candidates crowd into it. The ruler
 // itself never rescales, so that a collapsed space looks collapsed; the lens lets one see inside, and says how much.
-import { h, svg } from "./dom.js";
+import { h, svg, wholeNumber } from "./dom.js";
 import { distanceTo } from "./answers.js";
 import { tickText, niceStep } from "./scale.js";
 import { createSwarm } from "./swarm.js";
@@ -26,11 +26,11 @@ export function createLens({ state, actions, sprites }) {
     hide,
     mark: (hovered, pinned) => swarm.mark(hovered, pinned),
     /** Draws the lens over the empty right part of the swarm; returns its box for others to avoid, or null. */
-    draw(s, found, { scale, box, boxes, chosenNegative, ring }) {
+    draw(found, { scale, box, boxes, chosenNegative, ring, moving }) {
       const { run, answer, at, positive } = found;
       const inside = boxes.filter((b) => b.x - scale.left < CROWDED).length;
       const left = scale(run.margin) + 24;
-      const [top, bottom] = [box.swarmTop + 6, box.lanesTop - box.heading - 2];
+      const [top, bottom] = [box.swarmTop + 6, box.lanesTop - 4];
       const [width, height] = [scale.right - left - 6, bottom - top];
       if (inside < 0.9 * boxes.length || width < 180 || height < 80) {
         hide();
@@ -43,9 +43,9 @@ export function createLens({ state, actions, sprites }) {
       const x = (distance) => 22 + Math.min(distance * plain * factor, room);
       element.hidden = false;
       Object.assign(element.style, { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px` });
-      title.textContent = `lens: the same distances, ${factor.toLocaleString("en-US")} times wider`;
+      title.textContent = `lens: the same distances, ${wholeNumber(factor)} times wider`;
 
-      const size = Math.min(box.size, Math.floor((height - 40) / 4));
+      const size = Math.min(box.size, Math.floor((height - 44) / 4) - 3);
       const axisY = 20 + size + 6;
       const near = distanceTo(answer, at, positive);
       const edges = [x(0) - 22, x(near), Math.min(width, 22 + (near + run.margin) * plain * factor), width];
@@ -63,7 +63,7 @@ export function createLens({ state, actions, sprites }) {
       );
       const negativeTop = axisY + 18;
       swarm.place({
-        found, scale: x, size, chosenNegative, ring,
+        found, scale: x, size, chosenNegative, ring, moving,
         bands: {
           positive: { y: axisY - size / 2 - 3, step: 0, rows: 1 },
           negative: { y: negativeTop + size / 2 + 2, step: size + 3, rows: Math.max(1, Math.floor((height - negativeTop) / (size + 3))) },

@@ -1,5 +1,5 @@
 // The map: layers, camera, picking, hover card. In a two-dimensional run it is the very space that is mined.
-import { clamp, fixed, decimalsFor, h, setText } from "./dom.js";
+import { clamp, fixed, decimalsFor, h, setText, wholeNumber } from "./dom.js";
 import { className, sampleName } from "./store.js";
 import { classColours, parseColour, rgba } from "./theme.js";
 import { markColour } from "./marks.js";
@@ -10,11 +10,12 @@ import { glideCamera, homeCamera, projection, zoomAt } from "./camera.js";
 import { createGlPoints } from "./map_gl.js";
 import { createFlatPoints } from "./map_2d.js";
 import { frameShape, paintClassNames, paintPin, paintScaleBar } from "./map_paint.js";
-import { paintZones, placePins, positionAt } from "./map_paint.js";
+import { paintTrail, paintZoneNames, paintZones, placePins, positionAt } from "./map_paint.js";
 
 const PICK_RADIUS = 14;
 const CARD_DELAY = 125;
 const CARD_GRACE = 260;
+const MANY_CLASSES = 20;
 const MANY_THUMBS = 90; // with fewer points in view than this, every one shows its picture
 
 function wantsCanvas() {
@@ -164,8 +165,9 @@ export function createMap({ state, actions, sprites }) {
 
     const ground = penOf(under);
     const found = currentAnswer(s);
+    let rings = null;
     if (found && run.exact && run.distance !== "cosine") {
-      paintZones(ground, {
+      rings = paintZones(ground, {
         view, run, colours: s.zoneColours, ...size,
         anchor: positionAt(run, s.t, s.anchor), positive: positionAt(run, s.t, found.positive),
       });
@@ -175,11 +177,20 @@ export function createMap({ state, actions, sprites }) {
     const shape = frameShape(run, s.frame);
     const collapsed = shape.radius * view.scale < 9;
     drawManyThumbs(pen, s, run);
+    if (rings) paintZoneNames(pen, { ...rings, colours: s.zoneColours, theme: s.theme, ...size });
+    if (s.playing || s.dragging) {
+      for (const index of [s.anchor, found?.positive].filter((i) => i !== undefined)) {
+        paintTrail(pen, { run, t: s.t, index, view, colour: s.theme.text, ground: s.theme.background });
+      }
+    }
     const pins = pinsAndLines(pen, s, run);
     pinned = pins;
     const blocked = pins.map((p) => [p.px - p.size / 2 - 5, p.py - p.size / 2 - 5, p.px + p.size / 2 + 5, p.py + p.size / 2 + 5]);
     if (!collapsed) {
-      paintClassNames(pen, { run, t: s.t, frame: s.frame, view, palette, theme: s.theme, blocked, ...size });
+      // Two hundred names would bury the points: then only those that the picture speaks of.
+      const spoken = [s.anchor, s.hover?.index, ...pins.map((pin) => pin.index)].filter((i) => i !== undefined);
+      const wanted = run.class_names.length > MANY_CLASSES ? new Set(spoken.map((i) => run.label[i])) : null;
+      paintClassNames(pen, { run, t: s.t, frame: s.frame, view, palette, theme: s.theme, blocked, wanted, ...size });
     }
     const sheet = sprites.sheet(run);
     for (const pin of pins) paintPin(pen, pin, run, sheet, s.theme);
@@ -194,7 +205,7 @@ export function createMap({ state, actions, sprites }) {
     paintScaleBar(pen, { view, run, theme: s.theme, ...size });
     note.hidden = !collapsed;
     if (collapsed) {
-      setText(note, `All ${run.n.toLocaleString("en-US")} points are in this dot. Zoom in to look inside.`);
+      setText(note, `All ${wholeNumber(run.n)} points are in this dot. Zoom in to look inside.`);
       const [x, y] = [view.toX(shape.cx), view.toY(shape.cy)];
       note.style.left = `${clamp(x, 110, size.width - 110)}px`;
       note.style.top = `${clamp(y + 84, 20, size.height - 60)}px`;

@@ -1,5 +1,5 @@
 // What lies under and over the points: the zones as rings, lines to the picks, thumbnails, class names, the scale bar.
-import { className } from "./store.js";
+import { shortName } from "./store.js";
 import { niceStep, tickText } from "./scale.js";
 import { initialsOf } from "./sprite.js";
 import { rgba } from "./theme.js";
@@ -82,6 +82,7 @@ export function paintZones(pen, { view, anchor, positive, run, colours, width, h
   pen.strokeStyle = colours.semi;
   pen.stroke();
   pen.setLineDash([]);
+  return { x, y, near, far };
 }
 
 function haloText(pen, text, x, y, colour, ground) {
@@ -93,20 +94,59 @@ function haloText(pen, text, x, y, colour, ground) {
   pen.fillText(text, x, y);
 }
 
+const TRAIL = 5; // recorded frames
 const CHIP_NUDGES = [[0, 0], [0, -20], [0, 20], [2, 0], [-2, 0], [1.5, -18], [-1.5, 18]];
 
-/** Class names on chips at their medoids; a name that would cover another one is left out. */
-export function paintClassNames(pen, { run, t, frame, view, palette, theme, width, height, blocked }) {
+/** Zone names on the rings, where they fit: the map and the ruler are the same picture. */
+export function paintZoneNames(pen, { x, y, near, far, colours, theme, width, height }) {
+  pen.font = `650 12.5px ${theme.font}`;
+  pen.textAlign = "center";
+  pen.textBaseline = "middle";
+  for (const [name, radius, room, colour] of [["hard", near, near - 12, colours.hardInk], ["semi-hard", far, far - near, colours.semiInk]]) {
+    if (room < 22 || radius < 34 || far < 60) continue;
+    // At the top of the ring; at its foot where the top is out of the picture.
+    const top = y - radius + 11 > 12 ? y - radius + 11 : y + radius - 11;
+    if (top < 12 || top > height - 30 || x < 36 || x > width - 36) continue;
+    haloText(pen, name, x, top, colour, theme.background);
+  }
+}
+
+/** Where a sample came from: its last few frames, fading. */
+export function paintTrail(pen, { run, t, index, view, colour, ground }) {
+  const points = [];
+  for (let i = 0; i <= TRAIL; i++) {
+    const [x, y] = positionAt(run, Math.max(0, t - i), index);
+    points.push([view.toX(x), view.toY(y)]);
+  }
+  pen.lineCap = "round";
+  for (let i = TRAIL; i > 0; i--) {
+    for (const [stroke, weight] of [[ground, 4.2], [colour, 2]]) {
+      pen.globalAlpha = 0.75 * (1 - (i - 1) / TRAIL);
+      pen.strokeStyle = stroke;
+      pen.lineWidth = weight;
+      pen.beginPath();
+      pen.moveTo(...points[i]);
+      pen.lineTo(...points[i - 1]);
+      pen.stroke();
+    }
+  }
+  pen.globalAlpha = 1;
+  pen.lineCap = "butt";
+}
+
+/** Class names on chips at their medoids; a name that would cover another one is left out.
+ *
+ * `wanted` = the labels to name, or null for all. */
+export function paintClassNames(pen, { run, t, frame, view, palette, theme, width, height, blocked, wanted }) {
   const taken = [...blocked];
   pen.font = `700 13px ${theme.font}`;
   pen.textAlign = "center";
   pen.textBaseline = "middle";
   frameShape(run, frame).centres.forEach((medoid, label) => {
-    if (medoid === null) return;
+    if (medoid === null || (wanted && !wanted.has(label))) return;
     const [px, py] = positionAt(run, t, medoid);
     const [x, y] = [view.toX(px), view.toY(py)];
-    const name = className(run, medoid);
-    const text = name.length > 14 ? `${name.slice(0, 13)}…` : name;
+    const text = shortName(run, medoid, 14);
     const half = Math.max(10, pen.measureText(text).width / 2 + 6);
     const spot = CHIP_NUDGES.map(([dx, dy]) => [x + dx * half, y + dy]).find(([cx, cy]) => {
       const box = [cx - half, cy - 10, cx + half, cy + 10];
@@ -222,7 +262,7 @@ export function paintScaleBar(pen, { view, run, theme, width, height }) {
   } else if (fits < 14 || fits > width * 0.45) {
     length = niceStep(60 / view.scale);
     const ratio = length / margin;
-    text = `${tickText(length)} = ${ratio >= 1 ? `${tickText(ratio)} margins` : `margin / ${tickText(1 / ratio)}`}`;
+    text = ratio >= 1 ? `${tickText(ratio)} margins` : `${tickText(length)} = margin / ${tickText(1 / ratio)}`;
   }
   const [x, y, w] = [14, height - 16, length * view.scale];
   pen.strokeStyle = theme.text;

@@ -1,6 +1,6 @@
 // The distance ruler: how far every candidate is from the anchor, which zone it lies in, and who would pick whom.
 import { clamp, easeInOut, h, reducedMotion, setText, svg } from "./dom.js";
-import { className } from "./store.js";
+import { shortName } from "./store.js";
 import { touches } from "./state.js";
 import { currentAnswer, distanceTo, pickOf } from "./answers.js";
 import { markColour } from "./marks.js";
@@ -43,13 +43,15 @@ function rulerLayout(width, height, lanes, positives) {
 }
 
 export function createRuler({ state, actions, sprites }) {
-  const drawing = svg("svg", { class: "ts-ruler-drawing", "aria-hidden": "true" });
+  const [zones, still, moves] = [svg("g"), svg("g"), svg("g")];
+  const drawing = svg("svg", { class: "ts-ruler-drawing", "aria-hidden": "true" }, hatch(), zones, still, moves);
   const arrows = svg("svg", { class: "ts-ruler-drawing ts-ruler-arrows", "aria-hidden": "true" });
   const layer = h("div", { class: "ts-ruler-layer" });
   const lens = createLens({ state, actions, sprites });
   const anchorThumb = thumbElement("span", { class: "ts-thumb ts-anchor-thumb" });
-  const roleAbove = h("div", { class: "ts-role" });
-  const roleBelow = h("div", { class: "ts-role" });
+  const role = (name, meaning) => h("div", { class: "ts-role" }, name, h("small", {}, meaning));
+  const roleAbove = role("positives", "same class");
+  const roleBelow = role("negatives", "other classes");
   const waiting = h("div", { class: "ts-waiting", role: "status" });
   const noteHard = h("div", { class: "ts-note" }, "closer than the positive = hard");
   const notePick = h("div", { class: "ts-note" }, "this negative was picked");
@@ -104,17 +106,15 @@ export function createRuler({ state, actions, sprites }) {
     laneNames.update(s, { top: box.lanesTop, height: box.lane, width: box.gutter - 6 });
     const pick = found && pickOf(found.answer, found.at, laneStrategy(s), found.positive);
     const lanes = { scale, top: box.lanesTop, height: box.lane, right: box.right, lossX: box.lossX };
-    const parts = [
-      ...(found ? drawZones(run, scale, box, shown?.near ?? 0) : []),
-      ...drawAxis(run, scale, box),
-      laneHeading(found, box, s),
-      ...drawLanes(s, found, lanes),
-    ];
+    drawStill(s, run, scale, box);
+    zones.replaceChildren(...(found ? drawZones(run, scale, box, shown?.near ?? 0) : []));
+    const parts = drawLanes(s, found, lanes);
+    const moving = s.playing || s.dragging;
     if (found) {
       const ring = markColour(laneStrategy(s)?.mark, s.theme.dark);
-      const boxes = swarm.place({ found, scale, bands: box.bands, size: box.size, chosenNegative: pick?.negative, ring });
+      const boxes = swarm.place({ found, scale, bands: box.bands, size: box.size, chosenNegative: pick?.negative, ring, moving });
       parts.push(...drawPickLine(s, pick, boxes, box, ring));
-      const area = lens.draw(s, found, { scale, box, boxes, chosenNegative: pick?.negative, ring });
+      const area = lens.draw(found, { scale, box, boxes, chosenNegative: pick?.negative, ring, moving });
       arrows.replaceChildren(arrowHead(), ...placeNotes(s, found, pick, area ? [...boxes, area] : boxes, scale, box));
     } else {
       swarm.clear();
@@ -124,22 +124,28 @@ export function createRuler({ state, actions, sprites }) {
     }
     swarm.mark(s.hover?.index, s.pinned);
     lens.mark(s.hover?.index, s.pinned);
-    drawing.replaceChildren(hatch(), ...parts);
+    moves.replaceChildren(...parts);
     paintThumb(anchorThumb, run, s.anchor, Math.min(34, box.size + 8), sprites);
     anchorThumb.style.transform = `translate(${box.left - Math.min(34, box.size + 8) / 2 - 4}px, ${box.axisY + box.axis / 2 - Math.min(34, box.size + 8) / 2 - 4}px)`;
-    place(roleAbove, 0, box.axisY - box.size - 14);
-    place(roleBelow, 0, box.negativeTop + box.size / 2 - 8);
+    place(roleAbove, 0, box.axisY - box.size / 2 - 22);
+    place(roleBelow, 0, box.negativeTop + box.size / 2 - 16);
     waiting.hidden = Boolean(found);
     place(waiting, box.left + 20, box.negativeTop + 10);
     setText(waiting, found ? "" : s.message ?? "asking the engine …");
     drawLegend(run, scale, found);
-    setText(title, `${distanceWords(run)} from this ${className(run, s.anchor)}`);
-    setText(roleAbove, `positives: class ${className(run, s.anchor)}`);
-    setText(roleBelow, "negatives");
+    setText(title, `${distanceWords(run)} from this ${shortName(run, s.anchor)}`);
     const answer = found?.answer;
     setText(candidates, answer ? String(answer.candidates_title) : "");
     candidates.title = candidates.textContent;
     notes.setAttribute("aria-pressed", String(s.notes));
+  }
+
+  /** The axis and headings: the same at every frame, so drawn once per size, run and theme. */
+  function drawStill(s, run, scale, box) {
+    const key = [size.width, size.height, run.digest, s.theme.key, s.strategies.length, box.axisY].join("/");
+    if (still.dataset.key === key) return;
+    still.dataset.key = key;
+    still.replaceChildren(...drawAxis(run, scale, box), laneHeading(run, box));
   }
 
   function drawLegend(run, scale, found) {
@@ -152,6 +158,19 @@ export function createRuler({ state, actions, sprites }) {
     legend.replaceChildren(
       ...hidden.map((zone) => h("span", { class: "ts-legend-item" }, h("i", { "data-zone": zone }), ZONE_NAMES[zone])),
     );
+  }
+
+  let measured = null; // the second note's width in one line and in two, in the page's font
+
+  function noteSizes() {
+    if (measured?.font === state.get().theme.font && measured.one.width) return [measured.one, measured.two];
+    const shapeOf = (two) => {
+      notePick.hidden = false;
+      notePick.toggleAttribute("data-two", two);
+      return { width: notePick.offsetWidth, height: notePick.offsetHeight, two };
+    };
+    measured = { font: state.get().theme.font, one: shapeOf(false), two: shapeOf(true) };
+    return [measured.one, measured.two];
   }
 
   function placeNotes(s, found, pick, boxes, scale, box) {
@@ -167,13 +186,16 @@ export function createRuler({ state, actions, sprites }) {
     drawn.push(arrow([noteX - 4, 10], [target[0], target[1] - 14], [target[0], 8]));
     const picked = boxes.find((b) => b.role === "negative" && b.sample === pick?.negative);
     if (picked) {
-      const spot = freeSpot(boxes, picked, box, 172);
+      const spot = freeSpot(boxes, picked, box, noteSizes());
+      notePick.hidden = !spot;
       if (spot) {
+        notePick.toggleAttribute("data-two", spot.two);
         place(notePick, spot.x, spot.y);
         const fromLeft = spot.x > picked.x;
-        const start = [fromLeft ? spot.x - 4 : spot.x + 174, spot.y + 10];
-        drawn.push(arrow(start, [picked.x + (fromLeft ? 1 : -1) * (picked.half + 4), picked.y], [(start[0] + picked.x) / 2, (start[1] + picked.y) / 2 + 10]));
-      } else notePick.hidden = true;
+        const start = [fromLeft ? spot.x - 3 : spot.x + spot.width + 3, spot.y + spot.height / 2];
+        const end = [picked.x + (fromLeft ? 1 : -1) * (picked.half + 5), picked.y];
+        drawn.push(arrow(start, end, [(start[0] + end[0]) / 2, Math.max(start[1], end[1]) + 4]));
+      }
     }
     return drawn;
   }
@@ -186,8 +208,8 @@ export function createRuler({ state, actions, sprites }) {
     if (!touches(changed, "run", "runs", "frame", "anchor", "positive", "answers", "lane", "hover", "pinned", "theme", "size", "sprites", "strategies", "message", "notes", "playing", "dragging")) return;
     const found = currentAnswer(s);
     if (found && touches(changed, "run", "runs", "frame", "anchor", "positive", "answers")) {
-      const still = !touches(changed, "run", "frame", "anchor", "runs");
-      slideTo(distanceTo(found.answer, found.at, found.positive), still && touches(changed, "positive"));
+      const sameMoment = !touches(changed, "run", "frame", "anchor", "runs");
+      slideTo(distanceTo(found.answer, found.at, found.positive), sameMoment && touches(changed, "positive"));
     }
     if (touches(changed, "hover", "pinned") && changed.size <= 2 && !touches(changed, "frame")) {
       swarm.mark(s.hover?.index, s.pinned);
@@ -285,12 +307,12 @@ function drawAxis(run, scale, box) {
   return parts;
 }
 
-function laneHeading(found, box, s) {
+function laneHeading(run, box) {
   const y = box.lanesTop - 5;
   return svg(
     "g", {},
     svg("text", { class: "ts-lanes-heading", x: 0, y }, "would pick"),
-    svg("text", { class: "ts-lanes-heading", x: box.lossX, y, "text-anchor": "end" }, s.runs[s.run].soft_margin ? "soft loss" : "loss"),
+    svg("text", { class: "ts-lanes-heading", x: box.lossX, y, "text-anchor": "end" }, run.soft_margin ? "soft loss" : "loss"),
   );
 }
 
@@ -303,18 +325,25 @@ function drawPickLine(s, pick, boxes, box, colour) {
   return [svg("line", { class: "ts-pick-line", x1: picked.x, x2: picked.x, y1: picked.y + picked.half, y2: end, stroke: colour })];
 }
 
-/** Where among the negatives a note of `width` covers the fewest thumbnails, near the pick; null if all is full. */
-function freeSpot(boxes, picked, box, width) {
+/** Where among the negatives a note covers the fewest thumbnails, near the pick; null if all is full.
+ *
+ * `sizes` = the shapes the note can take, the preferred one first. */
+function freeSpot(boxes, picked, box, sizes) {
   let best = null;
-  for (let y = box.negativeTop + 4; y < box.lanesTop - box.heading - 18; y += 12) {
-    for (let x = box.left + 4; x < box.right - width; x += 16) {
-      const covering = boxes.filter((b) => b.x + (b.halfX ?? b.half) > x && b.x - (b.halfX ?? b.half) < x + width && b.y + (b.halfY ?? b.half) > y && b.y - (b.halfY ?? b.half) < y + 20);
-      const covered = covering.reduce((sum, b) => sum + (b.covers ?? 1), 0);
-      const away = Math.abs(x + (x > picked.x ? 0 : width) - picked.x) + Math.abs(y + 10 - picked.y);
-      if (away < 50) continue;
-      const cost = 400 * covered + away;
-      if (!best || cost < best.cost) best = { x, y, cost, covered };
+  sizes.forEach(({ width, height, two }, rank) => {
+    for (let y = box.negativeTop + 2; y <= box.lanesTop - box.heading - height + 4; y += 8) {
+      for (let x = box.left + 4; x <= box.right - width; x += 12) {
+        const covering = boxes.filter((b) => {
+          const [halfX, halfY] = [b.halfX ?? b.half, b.halfY ?? b.half];
+          return b.x + halfX > x - 2 && b.x - halfX < x + width + 2 && b.y + halfY > y + 3 && b.y - halfY < y + height - 3;
+        });
+        const covered = covering.reduce((sum, b) => sum + (b.covers ?? 1), 0);
+        const gap = x > picked.x ? x - picked.x : picked.x - x - width;
+        if (gap < picked.half + 20) continue; // the arrow needs a way
+        const cost = 400 * covered + 120 * rank + gap + Math.abs(y + height / 2 - picked.y);
+        if (!best || cost < best.cost) best = { x, y, width, height, two, cost, covered };
+      }
     }
-  }
-  return best && best.covered < 2 ? best : null;
+  });
+  return best && best.covered < 1 ? best : null;
 }

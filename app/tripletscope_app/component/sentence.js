@@ -1,6 +1,6 @@
 // The sentence: strategy, pick, numbers, zone and loss in words. What it says is what a screen reader hears.
 import { decimalsFor, fixed, h, percent } from "./dom.js";
-import { className } from "./store.js";
+import { shortName } from "./store.js";
 import { touches } from "./state.js";
 import { chancesOf, currentAnswer, distanceTo, measure, pickOf } from "./answers.js";
 import { markIcon } from "./marks.js";
@@ -10,7 +10,7 @@ import { laneStrategy } from "./ruler.js";
 const ZONE_MEANING = {
   hard: "closer than the positive",
   "semi-hard": "beyond the positive, by less than the margin",
-  easy: "a whole margin or more beyond the positive",
+  easy: "a margin or more beyond the positive",
 };
 
 function meaningOf(m) {
@@ -28,11 +28,15 @@ export function equationWords(m, run) {
   const n = (value) => fixed(value, digits);
   const gap = ["gap ", [n(m.gap), "ts-number"]];
   if (run.soft_margin) {
-    return ["d(a,n) ", [n(m.dan), "ts-number"], " \u2212 d(a,p) ", [n(m.dap), "ts-number"], " = ", ...gap, ", ln(1 + e^\u2212gap) = ", [`loss ${fixed(m.loss, 3)}`, "ts-strong"]];
+    return ["d(a,n) ", [n(m.dan), "ts-number"], " \u2212 d(a,p) ", [n(m.dap), "ts-number"], " = ", ...gap, ", ln(1 + e^\u2212gap) = ", [`loss ${smallLoss(m.loss)}`, "ts-strong"]];
   }
   const sum = ["d(a,p) ", [n(m.dap), "ts-number"], " \u2212 d(a,n) ", [n(m.dan), "ts-number"], " + margin ", [n(run.margin), "ts-number"]];
   const end = m.loss > 0 ? [" = ", [`loss ${n(m.loss)}`, "ts-strong"]] : [" is below 0: ", ["loss 0", "ts-strong"]];
   return [...sum, ...end, ", ", ...gap];
+}
+
+function smallLoss(loss) {
+  return loss > 0 && loss < 0.0005 ? "<0.001" : fixed(loss, 3);
 }
 
 function zoneWord(zone) {
@@ -52,11 +56,11 @@ function strategyLines(found, strategy) {
     const mean = all.reduce((sum, m) => sum + m.loss, 0) / all.length;
     return [
       [name, ` uses every negative: ${all.length} with this positive.`],
-      [`${count("hard")}, ${count("semi-hard")}, ${count("easy")}, mean `, [`loss ${fixed(mean, 3)}`, "ts-strong"]],
+      [`${count("hard")}, ${count("semi-hard")}, ${count("easy")}, mean `, [`loss ${smallLoss(mean)}`, "ts-strong"]],
     ];
   }
   const m = measure(answer, at, pick.positive, pick.negative, run);
-  const target = [`this ${className(run, pick.negative)}`, "ts-strong"];
+  const target = [`this ${shortName(run, pick.negative)}`, "ts-strong"];
   const chances = chancesOf(answer, at, strategy, positive);
   const verb = chances ? " drew " : " picks ";
   const own = pick.own ? ` for its own positive, ${fixed(m.dap, decimalsFor(m.dap, m.dan))} away` : "";
@@ -86,13 +90,13 @@ function previewLines(found, index) {
   const { run, answer, at, positive } = found;
   if (answer.negatives.includes(index)) {
     const m = measure(answer, at, positive, index, run);
-    return [["Picking ", [`this ${className(run, index)}`, "ts-strong"], ": ", zoneWord(m.zone), `, ${meaningOf(m)}.`], equationWords(m, run)];
+    return [["Picking ", [`this ${shortName(run, index)}`, "ts-strong"], ": ", zoneWord(m.zone), `, ${meaningOf(m)}.`], equationWords(m, run)];
   }
   if (answer.positives.includes(index) && index !== positive) {
     const near = distanceTo(answer, at, index);
     const digits = decimalsFor(near, near + run.margin);
     return [
-      ["With ", [`this ${className(run, index)}`, "ts-strong"], ` as the positive, ${fixed(near, digits)} away, the zones move:`],
+      ["With ", [`this ${shortName(run, index)}`, "ts-strong"], ` as the positive, ${fixed(near, digits)} away, the zones move:`],
       [zoneWord("hard"), ` up to ${fixed(near, digits)}, `, zoneWord("semi-hard"), ` up to ${fixed(near + run.margin, digits)}, `, zoneWord("easy"), " beyond."],
     ];
   }

@@ -71,6 +71,15 @@ export function className(run, index) {
   return String(run.class_names[run.label[index]] ?? run.label[index]);
 }
 
+/** The class name short enough for a sentence or a button; the middle goes, because numbers stand at the end. */
+export function shortName(run, index, most = 22) {
+  const name = className(run, index);
+  const letters = Array.from(name);
+  if (letters.length <= most) return name;
+  const tail = Math.floor(most / 3);
+  return `${letters.slice(0, most - tail - 1).join("")}…${letters.slice(-tail).join("")}`;
+}
+
 export function sampleName(run, index) {
   return String(run.ids ? run.ids[index] : run.row[index]);
 }

@@ -41,8 +41,9 @@ export function createSwarm({ layer, state, actions, sprites }) {
       for (const button of buttons.values()) button.remove();
       buttons.clear();
     },
-    /** Puts every candidate at scale(distance); `bands` = {positive, negative}: {y (nearest the axis), step, rows}. */
-    place({ found, scale, bands, size, chosenNegative, ring }) {
+    /** Puts every candidate at scale(distance); `bands` = {positive, negative}: {y (nearest the axis), step, rows}.
+     * While time is `moving`, what only a screen reader asks for is left for later. */
+    place({ found, scale, bands, size, chosenNegative, ring, moving }) {
       const { run, answer, at, positive } = found;
       const wanted = new Set([...answer.positives, ...answer.negatives]);
       for (const [sample, button] of buttons) {
@@ -65,11 +66,14 @@ export function createSwarm({ layer, state, actions, sprites }) {
           button.style.transform = `translate(${(xs[i] - size / 2).toFixed(1)}px, ${(y - size / 2).toFixed(1)}px)`;
           button.style.zIndex = chosen ? 900 : 10 + i;
           button.style.setProperty("--ring", role === "negative" && chosen ? ring : "");
-          button.dataset.role = role;
-          button.dataset.zone = zone;
+          // Written only where it differs: each write costs the browser a new look at the styles.
+          if (button.dataset.role !== role) button.dataset.role = role;
+          if (button.dataset.zone !== zone) button.dataset.zone = zone;
           button.toggleAttribute("data-chosen", chosen);
-          const label = `${role} ${className(run, sample)}, id ${sampleName(run, sample)}, ${fixed(d, decimalsFor(d))} away`;
-          button.setAttribute("aria-label", zone ? `${label}, ${zone}` : `${label}${chosen ? ", chosen" : ""}`);
+          if (!moving) {
+            const label = `${role} ${className(run, sample)}, id ${sampleName(run, sample)}, ${fixed(d, decimalsFor(d))} away`;
+            button.setAttribute("aria-label", zone ? `${label}, ${zone}` : `${label}${chosen ? ", chosen" : ""}`);
+          }
           boxes.push({ sample, role, x: xs[i], y, half: size / 2 + 2 });
         });
       }

@@ -1,6 +1,6 @@
 // The question, the pills of the race, play and step.
 import { h, setText, svg } from "./dom.js";
-import { className } from "./store.js";
+import { shortName } from "./store.js";
 import { touches } from "./state.js";
 import { markColour, markIcon } from "./marks.js";
 
@@ -53,7 +53,7 @@ export function createTopbar({ state, actions }) {
   state.subscribe((s, changed) => {
     const run = s.runs[s.run];
     if (touches(changed, "title", "subtitle", "anchor", "run", "runs")) {
-      setText(title, s.title.replaceAll("{anchor}", run ? className(run, s.anchor) : "…"));
+      setText(title, s.title.replaceAll("{anchor}", run ? shortName(run, s.anchor) : "…"));
       setText(subtitle, s.subtitle);
       head.hidden = !s.title && !s.subtitle;
     }

@@ -23,8 +23,8 @@ const instruments = new WeakMap();
 /** Zone colours for canvases; the style sheet has the same for everything else. Okabe-Ito. */
 function zoneColoursOf(dark) {
   return dark
-    ? { hard: "#f0a830", semi: "#5cb8ee", hardSoft: "rgba(240, 168, 48, 0.20)", semiSoft: "rgba(86, 180, 233, 0.15)" }
-    : { hard: "#d98a00", semi: "#0072b2", hardSoft: "rgba(230, 159, 0, 0.22)", semiSoft: "rgba(0, 114, 178, 0.11)" };
+    ? { hard: "#f0a830", semi: "#5cb8ee", hardInk: "#ffc35c", semiInk: "#8fd0f7", hardSoft: "rgba(240, 168, 48, 0.20)", semiSoft: "rgba(86, 180, 233, 0.15)" }
+    : { hard: "#d98a00", semi: "#0072b2", hardInk: "#8a5200", semiInk: "#00598c", hardSoft: "rgba(230, 159, 0, 0.22)", semiSoft: "rgba(0, 114, 178, 0.11)" };
 }
 
 function createInstrument(parent) {
