@@ -38,7 +38,7 @@ def bar(race: Race) -> None:
             label_visibility="collapsed",
             on_change=lambda: choose(st.session_state[f"watch.race.{race.key}"]),
         )
-        if st.button("All runs…", key="watch.gallery", help="Runs in ./runs and those given with --run"):
+        if st.button("All runs…", key="watch.gallery"):
             dialog()
         if race.title != race.chip:
             st.text(race.title, width="content")

@@ -40,10 +40,7 @@ def watch() -> None:
         return
     component.load_runs(dict(zip(loaded.digests, loaded.blobs, strict=True)))
     _instrument(race, loaded)
-    with st.expander("What am I looking at?"):
-        st.markdown(_WORDS)
-        if race.note:
-            st.text(race.note)
+    _words(race)
     widgets.helper().start()  # after the draw: torch is imported over there while a person looks
 
 
@@ -62,3 +59,13 @@ def _instrument(race: Race, loaded: Loaded) -> None:
     widgets.run_notes(loaded)
     widgets.downloads(loaded.runs[chosen.run], chosen.step)
     widgets.candidates_table(loaded, chosen, told)
+
+
+@st.fragment
+def _words(race: Race) -> None:
+    """The words of the page, sent when somebody asks for them."""
+    opened = st.expander("What am I looking at?", on_change="rerun", key="watch.words")
+    if opened.open:
+        opened.markdown(_WORDS)
+        if race.note:
+            opened.text(race.note)
