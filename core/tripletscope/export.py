@@ -168,7 +168,7 @@ def _rows_of(run: Run, strategy: str | None, steps: int | Iterable[int] | None) 
 
 
 def _triplet_table(run: Run, columns: Table) -> Table:
-    """The columns of schema.TRIPLETS, in rank order."""
+    """The columns of schema.TRIPLETS, the texts where there are some, and the step; in rank order."""
     samples = run.samples
     ids, labels = np.asarray(samples.ids), samples.labels
     class_names = np.array(samples.class_names, dtype=object)
@@ -178,7 +178,6 @@ def _triplet_table(run: Run, columns: Table) -> Table:
     keys = [ids[columns[slot]] for slot in ("anchor", "positive", "negative")]
     order = np.lexsort((*reversed(keys), columns["strategy"], columns["step"], -loss))
     table: Table = {"rank": np.arange(1, len(order) + 1)}
-    table["step"] = columns["step"][order]
     slots = {slot: columns[slot][order] for slot in ("anchor", "positive", "negative")}
     for slot, rows in slots.items():
         table[f"{slot}_id"] = ids[rows]
@@ -194,6 +193,8 @@ def _triplet_table(run: Run, columns: Table) -> Table:
     if samples.texts is not None:
         texts = np.array(samples.texts, dtype=object)
         table |= {name: texts[rows] for name, rows in zip(TRIPLET_TEXTS, slots.values(), strict=True)}
+    # Last, so that the columns before it are the same for every source of triplets.
+    table["step"] = columns["step"][order]
     return table
 
 

@@ -66,10 +66,9 @@ SCALARS = (
 #: What is said of each shadow strategy at each step, under "shadows".
 SHADOW_SCALARS = ("mined", "hard", "semi_hard", "easy", "abstained")
 
-#: Columns of the triplet CSV.
+#: Columns of the triplet CSV; then TRIPLET_TEXTS where the samples have texts, and "step" for a run.
 TRIPLETS = (
     "rank",
-    "step",
     "anchor_id",
     "positive_id",
     "negative_id",

@@ -27,7 +27,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_every_column_against_the_frames(run: Run, tmp_path: Path) -> None:
     export.export_picks(run, tmp_path / "t.csv", strategy="semi-hard")
     table = pandas.read_csv(tmp_path / "t.csv", keep_default_na=False)
-    assert tuple(table.columns) == TRIPLETS + TRIPLET_TEXTS
+    assert tuple(table.columns) == (*TRIPLETS, *TRIPLET_TEXTS, "step")
     picks = run.picks(strategy="semi-hard")
     assert len(table) == len(picks)
     assert table["rank"].tolist() == list(range(1, len(table) + 1))
