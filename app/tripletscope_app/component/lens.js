@@ -6,7 +6,7 @@ import { tickText, niceStep } from "./scale.js";
 import { createSwarm } from "./swarm.js";
 
 const CROWDED = 26; // px: nearly all candidates this close to the anchor call for the lens
-const FACTORS = [1, 2, 3, 5, 7].flatMap((f) => [f, 10 * f, 100 * f, 1000 * f, 10000 * f]).sort((a, b) => a - b).slice(3);
+const FACTORS = [1, 10, 100, 1000, 10_000].flatMap((power) => [1, 2, 3, 5, 7].map((factor) => factor * power)).slice(2);
 
 export function createLens({ state, actions, sprites }) {
   const drawing = svg("svg", { class: "ts-ruler-drawing", "aria-hidden": "true" });

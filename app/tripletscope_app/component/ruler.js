@@ -262,7 +262,9 @@ function arrowHead() {
 }
 
 function arrow([x1, y1], [x2, y2], [cx, cy]) {
-  return svg("path", { class: "ts-arrow", d: `M${x1},${y1}Q${cx},${cy} ${x2},${y2}`, "marker-end": "url(#ts-arrow)" });
+  const d = `M${x1},${y1}Q${cx},${cy} ${x2},${y2}`;
+  // A seam in the background colour keeps the line readable where it crosses thumbnails.
+  return svg("g", {}, svg("path", { class: "ts-arrow-seam", d }), svg("path", { class: "ts-arrow", d, "marker-end": "url(#ts-arrow)" }));
 }
 
 /** Zone bands, their names and the margin bracket; `near` is d(a,p) as drawn. */

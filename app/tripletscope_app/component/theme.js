@@ -2,8 +2,11 @@
 
 let colourProbe;
 
-/** Any CSS colour as [r, g, b] in 0..255: a canvas knows every notation the browser knows. */
+/** Any CSS colour as [r, g, b] in 0..255. */
 export function parseColour(text) {
+  const hex = text.match(/^#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})$/i);
+  if (hex) return hex.slice(1).map((pair) => parseInt(pair, 16));
+  // A canvas knows every notation that the browser knows, but reading it back costs milliseconds.
   colourProbe ??= new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
   colourProbe.clearRect(0, 0, 1, 1);
   colourProbe.fillStyle = "#000";

@@ -134,8 +134,9 @@ function createInstrument(parent) {
       if (!raw) continue;
       const key = `${digest}/${raw.anchor}`;
       // The same answer comes with every message; decoding it again would redraw the ruler for nothing.
-      if (kept.get(key)?.stamp === raw.distances) continue;
-      kept.set(key, { ...decodeAnswer(raw), stamp: raw.distances });
+      const stamp = JSON.stringify([raw.distances, raw.picks]);
+      if (kept.get(key)?.stamp === stamp) continue;
+      kept.set(key, { ...decodeAnswer(raw), stamp });
       grew = true;
     }
     if (!grew) return;
