@@ -71,17 +71,17 @@ class RecordedStrategies:
         return {**found.describe(), "values": self._params.get(name) or found.settings(self._margin, {})}
 
     def pick(
-        self, batch: Batch, given: Any, zones: ZoneCounts | None, step: int
-    ) -> tuple[StepPicks, PickNumbers | None, dict[str, PickNumbers]]:
-        """(rows of all picks, numbers of the training ones or None, numbers of each shadow).
+        self, picks: StepPicks, given: Any, zones: ZoneCounts | None, step: int
+    ) -> tuple[PickNumbers | None, dict[str, PickNumbers]]:
+        """(numbers of the training picks or None, numbers of each shadow); the picks themselves are put into `picks`.
 
         Args:
-            batch: of the step.
+            picks: of the step, empty.
             given: the training picks; None where the loop has none to give.
             zones: of all eligible triplets, if they have been counted.
             step: decides the draws.
         """
-        picks = StepPicks(batch, self._margin)
+        batch = picks.batch
         pickers: dict[str, Strategy | None] = {}
         if given is not None and self.training != ALL:
             picks.add(self.codes[self.training], True, as_triplets(given, batch, step))
@@ -99,7 +99,7 @@ class RecordedStrategies:
         if ALL in self.codes:
             numbers[ALL] = _everything(batch, zones or count_zones(batch, self._margin))
         trained = numbers.pop(self.training, None) if given is not None or self.training == ALL else None
-        return picks, trained, numbers
+        return trained, numbers
 
 
 def _everything(batch: Batch, zones: ZoneCounts) -> PickNumbers:

@@ -23,7 +23,15 @@ from tripletscope.frames import COLLAPSED, frame_numbers, frame_schedule
 from tripletscope.recorded_strategies import ALL, OWN, RecordedStrategies
 from tripletscope.samples import Samples
 from tripletscope.schema import SCALARS
-from tripletscope.step_record import PickNumbers, StepPicks, as_embeddings, batch_columns, number, plane_columns
+from tripletscope.step_record import (
+    PickNumbers,
+    StepPicks,
+    as_embeddings,
+    batch_columns,
+    number,
+    plane_columns,
+    require_finite,
+)
 from tripletscope.store.layout import read_config
 from tripletscope.store.sample_table import as_ids, as_labels
 from tripletscope.store.writer import RunWriter
@@ -211,9 +219,11 @@ class Recorder:
                 f"The batch of step {now} holds {batch.size} samples in {batch.distance} distances, but the step has "
                 f"{len(points)} in {self.distance}: give the batch of these embeddings."
             )
+        picks = StepPicks(batch, self.margin)
+        spread = picks.mean_distance / self.margin
+        require_finite(points, now, spread if batch.size > 1 else float(points.sum()))
         zones = count_zones(batch, self.margin) if self._counts else None
-        picks, trained, shadows = self._strategies.pick(batch, triplets, zones, now)
-        spread = batch.mean_distance / self.margin
+        trained, shadows = self._strategies.pick(picks, triplets, zones, now)
         due = self.frame_due
         if spread < COLLAPSED and not self._collapsed:
             due = self._collapsed = self._event = True
@@ -265,6 +275,7 @@ class Recorder:
                 f"The frame of step {self._next} shows other samples than the first one, or in another order: embed "
                 f"the same {len(self._frame_rows)} samples every time."
             )
+        require_finite(points, self._next, float(points.sum()))
         self._pending = points.cpu().numpy()
 
     def _who(

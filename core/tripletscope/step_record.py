@@ -63,6 +63,16 @@ class StepPicks:
     _slots: list[tuple[Slots, Slots, Slots]] = field(default_factory=list)
     _weights: list[Float32[np.ndarray, " T"] | None] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.distances = _array(self.batch.distances).ravel()  # (B * B,)
+
+    @property
+    def mean_distance(self) -> float:
+        """Mean over all pairs of different slots; 0.0 for fewer than two. Not finite if a distance is not."""
+        size = self.batch.size
+        # NumPy adds in pairs, so float32 is good to seven digits here, at a third of the cost of converting first.
+        return float(np.add.reduce(self.distances)) / (size * (size - 1)) if size > 1 else 0.0
+
     def add(self, code: int, training: bool, triplets: Triplets) -> None:
         """Nothing; these picks are part of the step."""
         self._codes.append(code)
@@ -84,9 +94,10 @@ class StepPicks:
             anchors, positives, negatives = zip(*self._slots, strict=True)
             self.anchor, self.positive = np.concatenate(anchors), np.concatenate(positives)
             self.negative = np.concatenate(negatives)
-        distances = _array(self.batch.distances).ravel()
+        distances = self.distances
         base = self.anchor * self.batch.size
-        self.d_ap, self.d_an = distances.take(base + self.positive), distances.take(base + self.negative)
+        self.pair = base + self.positive
+        self.d_ap, self.d_an = distances.take(self.pair), distances.take(base + self.negative)
         self.zones = zone_codes_numpy(self.d_an - self.d_ap, self.margin)
 
     def numbers(self, place: int, strategy: Strategy | None) -> PickNumbers:
@@ -98,9 +109,7 @@ class StepPicks:
         semi_hard = stop - begin - hard - easy
         abstained = None
         if strategy is not None:
-            units = self.anchor[begin:stop]
-            if strategy.granularity != "anchor":
-                units = units * self.batch.size + self.positive[begin:stop]
+            units = (self.anchor if strategy.granularity == "anchor" else self.pair)[begin:stop]
             abstained = strategy.units(self.batch) - _distinct(units, self.batch.size**2)
         return PickNumbers(ZoneCounts(hard, semi_hard, easy), abstained)
 
@@ -112,8 +121,8 @@ class StepPicks:
             return None, None
         count = stop - begin
         return (
-            float(np.add.reduce(self.d_ap[begin:stop], dtype=np.float64)) / count,
-            float(np.add.reduce(self.d_an[begin:stop], dtype=np.float64)) / count,
+            float(np.add.reduce(self.d_ap[begin:stop])) / count,
+            float(np.add.reduce(self.d_an[begin:stop])) / count,
         )
 
     def columns(self, step: int, rows: Int32[np.ndarray, " B"]) -> list[np.ndarray]:
@@ -168,25 +177,38 @@ def plane_columns(step: int, histogram: PlaneHistogram | None) -> list[np.ndarra
 
 
 def as_embeddings(values: Any, step: int) -> Float[Tensor, "N D"]:
-    """The embeddings as a float tensor outside the graph, where they are; anything but float32 and float64 as float32.
+    """The embeddings as a float32 tensor outside the graph, on the device where they are.
 
     Raises:
-        DataError: they are not a table of finite numbers; names the first bad row.
+        DataError: they are not a table of numbers.
     """
     tensor = values.detach() if isinstance(values, Tensor) else torch.from_numpy(np.array(values, np.float32))
     if tensor.dtype != torch.float32:
         tensor = tensor.to(torch.float32)
     if tensor.ndim != 2 or not tensor.shape[1]:
         raise DataError(f"The embeddings of step {step} have shape {tuple(tensor.shape)}: give one row per sample.")
-    # One sum tells the usual case; only where it is not finite, rows are looked at one by one.
-    if not math.isfinite(tensor.sum().item()):
+    return tensor
+
+
+def require_finite(tensor: Float[Tensor, "N D"], step: int, summed: float) -> None:
+    """Nothing, if the embeddings are finite.
+
+    Args:
+        tensor: the embeddings.
+        step: for the sentence.
+        summed: any sum that every embedding goes into. It tells the usual case; only where it is not finite, rows
+            are looked at one by one.
+
+    Raises:
+        DataError: naming the first bad row.
+    """
+    if not math.isfinite(summed):
         bad = (~torch.isfinite(tensor)).any(dim=1).nonzero()[:, 0].tolist()
         if bad:
             raise DataError(
                 f"Row {bad[0]} of the embeddings of step {step} is not finite ({len(bad)} of {len(tensor)} are not): "
                 "the training has diverged; lower the learning rate, or look for a bad input."
             )
-    return tensor
 
 
 def as_triplets(given: Any, batch: Batch, step: int) -> Triplets:
@@ -249,7 +271,7 @@ def _slots(values: Any) -> Slots:
 
 
 def _array(values: Tensor) -> np.ndarray:
-    return values.detach().cpu().numpy()
+    return values.numpy(force=True)
 
 
 def _distinct(values: Int[np.ndarray, " T"], below: int) -> int:

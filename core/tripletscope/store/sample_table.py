@@ -9,6 +9,7 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -115,7 +116,7 @@ class SampleTable:
                     self.class_names.append(label)
             return np.fromiter((self._code_of[label] for label in labels), np.int32, len(labels))
         codes = labels.astype(np.int32)
-        if not np.array_equal(codes, labels):
+        if (codes != labels).any():
             raise DataError(
                 f"The label {int(labels[codes != labels][0])} does not fit in 32 bits: number the classes from 0."
             )
@@ -145,7 +146,8 @@ class SampleTable:
     def _look_up(self, ids: Ids) -> Int32[np.ndarray, "B"]:
         """The row of each id, -1 for an unknown one."""
         if isinstance(ids, np.ndarray):
-            if len(ids) and ids.min() >= 0 and ids.max() < len(self._place):
+            # One comparison for both ends: a negative number is a huge one without its sign.
+            if len(ids) and ids.view(np.uint64).max() < len(self._place):
                 rows: Int32[np.ndarray, "B"] = self._place.take(ids)
                 if rows.min() >= 0:
                     return rows
@@ -180,7 +182,7 @@ class SampleTable:
             DataError: naming the sample; most often ids and labels are of different orders then.
         """
         known = self._labels[rows]
-        if not np.array_equal(known, labels):
+        if (known != labels).any():
             slot = int(np.flatnonzero(known != labels)[0])
             raise DataError(
                 f"The sample of slot {slot} (row {int(rows[slot])} of samples) has label {int(known[slot])}, but now "
@@ -347,9 +349,9 @@ def as_labels(labels: object) -> Int64[np.ndarray, "B"] | list[str]:
     return _ints_or_texts(labels, "labels")
 
 
-def _ints_or_texts(values: object, what: str) -> Int64[np.ndarray, "B"] | list[str]:
+def _ints_or_texts(values: Any, what: str) -> Int64[np.ndarray, "B"] | list[str]:
     if hasattr(values, "detach"):
-        values = values.detach().cpu().numpy()
+        values = values.numpy(force=True)
     if isinstance(values, np.ndarray):
         if values.ndim == 1 and values.dtype.kind in "iu":
             return values.astype(np.int64, copy=False)

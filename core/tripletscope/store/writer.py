@@ -27,6 +27,7 @@ from tripletscope.store.status import read_status, true_state, write_status
 from tripletscope.store.step_table import StepTable, StepTableWriter, cut_table, pack
 
 _HEARTBEAT = 1.0  # seconds
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
 class RunWriter:
@@ -190,7 +191,7 @@ class RunWriter:
         return np.load(path) if path.exists() else None
 
     def _append_line(self, scalars: dict[str, Any]) -> None:
-        self._lines.write(json.dumps(scalars, separators=(",", ":"), allow_nan=False).encode() + b"\n")
+        self._lines.write((_ENCODER.encode(scalars) + "\n").encode())
 
     def heartbeat(self) -> None:
         """Nothing; status.json says that the run is alive."""
