@@ -281,7 +281,10 @@ def test_the_gallery_shows_every_run_and_opens_one(watched):
 
 def test_a_download_brings_the_triplets_of_the_step(watched, folder):
     pytest.importorskip("tripletscope.export")
-    with watched.page.expect_download() as waiting:
+    watched.until("root.dataset.positive !== ''")  # the page is drawn once more when the answer comes
+    watched.page.wait_for_timeout(1500)
+    watched.settle()
+    with watched.page.expect_download(timeout=WAIT) as waiting:
         watched.page.get_by_role("button", name="Triplets of step 5").click()
     text = Path(waiting.value.path()).read_text()
     run = Run.open(folder / "runs" / "semi-hard")
