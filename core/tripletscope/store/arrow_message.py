@@ -37,7 +37,7 @@ class MessageWriter:
     def __init__(self, schema: pa.Schema) -> None:
         self._schema = schema
         self._dtypes = [np.dtype(field.type.to_pandas_dtype()) for field in schema]
-        self._bits = np.array([field.type.bit_width for field in schema], np.int64)
+        self._bits = [int(field.type.bit_width) for field in schema]
         self._headers: dict[int, bytes] = {0: self._arrow_header(0)}  # no rows: another layout
         self._template: Int64[np.ndarray, "words"] = np.empty(0, np.int64)
         self._places: Int64[np.ndarray, "numbers"] | None = None  # of the varying numbers in the template
@@ -71,10 +71,13 @@ class MessageWriter:
 
     def _quantities(self, rows: int) -> Int64[np.ndarray, "quantities"]:
         """Everything that a header may say of so many rows: their number, and each column's length, place and end."""
-        lengths = (rows * self._bits + 7) // 8
-        padded = -(-lengths // _ALIGNMENT) * _ALIGNMENT
-        ends = padded.cumsum()
-        return np.concatenate([[rows], lengths, padded, ends - padded, ends])
+        found, place = [rows], 0
+        for bits in self._bits:
+            length = (rows * bits + 7) // 8
+            padded = (length + _ALIGNMENT - 1) // _ALIGNMENT * _ALIGNMENT
+            found += (length, padded, place, place + padded)
+            place += padded
+        return np.array(found, np.int64)
 
     def _arrow_header(self, rows: int) -> bytes:
         columns = [pa.array(np.zeros(rows, dtype)) for dtype in self._dtypes]
