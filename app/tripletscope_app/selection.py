@@ -117,18 +117,24 @@ def own_strategy(run: Run) -> dict[str, Any]:
     return {"name": name, "title": "Own picks" if name == OWN else name, "order": None}
 
 
-def button(run: Run, digest: str, alone: bool) -> dict[str, Any]:
-    """The race's button for that run. Runs of one strategy in a race are told apart by their names."""
+def button(run: Run, digest: str, place: int, alone: bool) -> dict[str, Any]:
+    """The race's button for that run, at that place. Runs of one strategy are told apart by their names."""
     card = own_strategy(run)
     title = card["title"] if alone else f"{card['title']} ({run.name})"
-    order = card.get("order")
-    return {"digest": digest, "strategy": card["name"], "title": title, "order": order or 0, "mark": mark(order)}
+    return {
+        "digest": digest,
+        "strategy": card["name"],
+        "title": title,
+        "order": place,
+        "mark": mark(card.get("order")),
+    }
 
 
 def buttons(runs: Sequence[Run], digests: Sequence[str]) -> list[dict[str, Any]]:
     """The buttons of a race, in its order."""
     names = [own_strategy(run)["name"] for run in runs]
-    return [button(run, digest, names.count(name) == 1) for run, digest, name in zip(runs, digests, names, strict=True)]
+    several = enumerate(zip(runs, digests, names, strict=True))
+    return [button(run, digest, place, names.count(name) == 1) for place, (run, digest, name) in several]
 
 
 def lanes(cards: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

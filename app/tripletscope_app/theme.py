@@ -1,7 +1,8 @@
 """One mark per strategy (colour, shape, dash) and one colour per zone, the same on every page and in every run.
 
-The hues are Okabe and Ito's eight (2008), which stay apart in the common kinds of colour blindness; each is made
-darker on white and lighter on black until it stands 3:1 against the page. Shape and dash say the same once more.
+Zones have Okabe and Ito's (2008) orange, blue and green, which stay apart in the common kinds of colour blindness.
+Strategies have hues of their own beside them, each at least 3:1 against the page in both themes; as eight hues cannot
+all stay apart for everybody, shape and dash say the same once more.
 """
 
 from __future__ import annotations
@@ -21,20 +22,20 @@ class Mark(TypedDict):
 #: The backgrounds of the two themes in .streamlit/config.toml.
 BACKGROUND = {"light": "#FFFFFF", "dark": "#14171C"}
 
-# In the order of the strategies' `order` (10, 20, ...): what picks the nearest is vermilion, what picks from the
-# semi-hard band is blue, so a mark agrees with the zone in which it mostly falls.
+# In the order of the strategies' `order` (10, 20, ...). None repeats the orange, blue or green of a zone: a strategy is
+# not a zone, and its pick may lie in any. Hardness-seekers are reds, semi-hard ones violets, the rest slate and brown.
 _MARKS: tuple[Mark, ...] = (
-    {"light": "#4D4D4D", "dark": "#C9CDD3", "shape": "circle", "dash": []},  # random
-    {"light": "#8A7D00", "dark": "#F0E442", "shape": "square", "dash": [8, 3]},  # batch-all
-    {"light": "#A8497F", "dark": "#E39AC4", "shape": "triangle", "dash": [2, 3]},  # hardest
-    {"light": "#D55E00", "dark": "#FF8B3D", "shape": "diamond", "dash": [6, 3]},  # batch-hard
-    {"light": "#0072B2", "dark": "#4AA3E0", "shape": "cross", "dash": [10, 3, 2, 3]},  # semi-hard
-    {"light": "#2C8FC9", "dark": "#9ED6F7", "shape": "star", "dash": [4, 2]},  # semi-hard-random
-    {"light": "#00875F", "dark": "#2FD3A2", "shape": "triangle-down", "dash": [12, 4]},  # easy-positive
-    {"light": "#A97400", "dark": "#FFC24A", "shape": "plus", "dash": [3, 3, 8, 3]},  # distance-weighted
+    {"light": "#5B6470", "dark": "#B9C0CC", "shape": "circle", "dash": [2, 4]},  # random
+    {"light": "#7A5C3E", "dark": "#C9A98A", "shape": "plus", "dash": [1, 3]},  # batch-all
+    {"light": "#8C1C3A", "dark": "#F08CA6", "shape": "triangle", "dash": [8, 3]},  # hardest
+    {"light": "#C2185B", "dark": "#FF6FA5", "shape": "triangle-down", "dash": [6, 3, 2, 3]},  # batch-hard
+    {"light": "#6A3FB5", "dark": "#B79BFF", "shape": "diamond", "dash": []},  # semi-hard
+    {"light": "#9A6FD8", "dark": "#D6C4FF", "shape": "star", "dash": [4, 4]},  # semi-hard-random
+    {"light": "#2F4858", "dark": "#9CC3D5", "shape": "square", "dash": [10, 4]},  # easy-positive
+    {"light": "#4E4E8F", "dark": "#A9A9E8", "shape": "cross", "dash": [3, 2]},  # distance-weighted
 )
 #: A miner that is not registered: the "own" of somebody's loop.
-_STRANGER: Mark = {"light": "#6B5B95", "dark": "#B9A9E8", "shape": "circle", "dash": [1, 3]}
+_STRANGER: Mark = {"light": "#1F6F78", "dark": "#7FD1D9", "shape": "circle", "dash": [1, 3]}
 
 ZONES = {
     "hard": {"light": "#E69F00", "dark": "#E69F00"},

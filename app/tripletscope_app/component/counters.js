@@ -1,10 +1,9 @@
 // The numbers of the step, for the watched run large and for its rivals small. Loss comes last and in grey: each
 // strategy's loss is a mean over triplets of its own choosing, so the lower loss may be the worse model.
 import { h, percent, wholeNumber } from "./dom.js";
-import { seriesAt, nearestFrame } from "./store.js";
+import { lastStepWith, nearestFrame } from "./store.js";
 import { touches } from "./state.js";
 import { markIcon } from "./marks.js";
-
 
 function plainNumber(value) {
   if (value > 0 && value < 0.0005) return "<0.001";
@@ -20,20 +19,25 @@ const COUNTERS = [
   { title: "loss", names: ["loss"], text: plainNumber, help: "mean over the triplets this strategy chose itself: not comparable between strategies", last: true },
 ];
 
-function counterText(run, counter, frame) {
-  const values = counter.names.map((name) => seriesAt(run, name, frame));
-  return values.includes(null) ? "–" : counter.text(...values);
+/** Text of a counter, and the step it is from when that is not the frame's own. */
+function counterOf(run, counter, frame) {
+  const found = lastStepWith(run, counter.names[0], frame);
+  if (!found) return { text: "–", note: "" };
+  const values = counter.names.map((name) => run.seriesOf[name]?.[found.at]);
+  const text = values.every(Number.isFinite) ? counter.text(...values) : "–";
+  return { text, note: found.step === run.frames[frame] ? "" : `, step ${found.step}` };
 }
 
 export function createCounters({ state }) {
   const cells = COUNTERS.map((counter) => {
     const value = h("div", { class: "ts-counter-value" });
     const rivals = h("div", { class: "ts-counter-rivals" });
+    const note = h("span");
     const element = h(
       "div", { class: "ts-counter", "data-last": counter.last ?? false, "data-name": counter.names[0], title: counter.help },
-      h("div", { class: "ts-counter-title" }, counter.title), value, rivals,
+      h("div", { class: "ts-counter-title" }, counter.title, note), value, rivals,
     );
-    return { counter, element, value, rivals };
+    return { counter, element, note, value, rivals };
   });
   const element = h("section", { class: "ts-counters", "aria-label": "Numbers of this step" }, cells.map((cell) => cell.element));
 
@@ -43,12 +47,14 @@ export function createCounters({ state }) {
     if (!run || !touches(changed, "frame", "run", "runs", "race", "theme")) return;
     const step = run.frames[s.frame];
     const others = s.race.filter((entry) => entry.digest !== s.run && s.runs[entry.digest]);
-    for (const { counter, value, rivals } of cells) {
-      value.textContent = counterText(run, counter, s.frame);
+    for (const { counter, note, value, rivals } of cells) {
+      const own = counterOf(run, counter, s.frame);
+      value.textContent = own.text;
+      note.textContent = own.note;
       rivals.replaceChildren(
         ...others.map((entry) => {
           const other = s.runs[entry.digest];
-          const text = counterText(other, counter, nearestFrame(other, step));
+          const { text } = counterOf(other, counter, nearestFrame(other, step));
           return h("span", { title: entry.title }, markIcon(entry.mark, s.theme.dark, 11), text);
         }),
       );

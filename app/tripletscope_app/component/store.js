@@ -67,6 +67,15 @@ export function seriesAt(run, name, frame) {
   return Number.isFinite(value) ? value : null;
 }
 
+/** The step whose numbers stand for a frame: its own, or the last one before it where it recorded none (the closing
+    frame follows the last update, when no batch is drawn any more). */
+export function lastStepWith(run, name, frame) {
+  const curve = run.seriesOf[name];
+  let at = run.steps.indexOf(run.frames[frame]);
+  while (curve && at >= 0 && !Number.isFinite(curve[at])) at -= 1;
+  return curve && at >= 0 ? { step: run.steps[at], at } : null;
+}
+
 export function className(run, index) {
   return String(run.class_names[run.label[index]] ?? run.label[index]);
 }
