@@ -126,7 +126,9 @@ def main() -> None:
         ("eight shadows", added(shadows, counts)),
     ]
     print(f"Recording a step: digits, MLP 64-64-64, B={CLASSES * EACH}, semi-hard, one thread, CPU ms")
-    print(f"torch {torch.__version__}, Python {platform.python_version()}, {platform.machine()}, {args.rounds} rounds\n")
+    print(
+        f"torch {torch.__version__}, Python {platform.python_version()}, {platform.machine()}, {args.rounds} rounds\n"
+    )
     print(f"{'':24}{'ms':>8}{'of the step':>13}   target")
     print(f"{'training step alone':24}{step:8.3f}{'':>13}")
     for name, ms in rows:

@@ -280,7 +280,6 @@ def test_the_gallery_shows_every_run_and_opens_one(watched):
 
 
 def test_a_download_brings_the_triplets_of_the_step(watched, folder):
-    pytest.importorskip("tripletscope.export")
     watched.until("root.dataset.positive !== ''")  # the page is drawn once more when the answer comes
     watched.page.wait_for_timeout(1500)
     watched.settle()
@@ -293,15 +292,19 @@ def test_a_download_brings_the_triplets_of_the_step(watched, folder):
 
 def test_a_shipped_race_opens_at_once_with_its_recorded_answers(browser, tmp_path):
     """As the first visitor sees it: no question is asked of the helper before the page is complete."""
-    from tripletscope.datasets import sample_data_dir
-
-    races = sorted((sample_data_dir() / "races").glob("*/opening.json"))
-    if not races:
-        pytest.skip("no shipped race yet")
     server = Server(tmp_path)
     try:
         page = Watched(browser, server)
         assert page.root("positive") != ""
+        # The closing frame has no batch of its own: its counters say from which step they are.
+        page.page.keyboard.press("End")
+        page.until("root.dataset.step === '400'")
+        title = page.page.locator(".ts-counter[data-name=spread] .ts-counter-title").text_content()
+        assert title == "spread, step 399"
+        # A collapsed run stays on its axis, and its sentence stays short.
+        page.page.keyboard.press("3")
+        page.until("root.dataset.lane === 'batch-hard'")
+        assert "margin 1.00" in page.page.locator(".ts-sentence-second").text_content()
         assert not page.outside
         assert not page.complaints
         page.close()

@@ -278,7 +278,6 @@ def test_the_table_says_what_the_ruler_shows(shelf):
 
 
 def test_the_download_is_the_export(shelf):
-    pytest.importorskip("tripletscope.export")
     import io
 
     import pandas as pd

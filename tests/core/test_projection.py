@@ -14,7 +14,8 @@ def frames_of(dim: int, count: int = 4, samples: int = 30) -> list[np.ndarray]:
 def test_two_dimensions_are_shown_untouched():
     frames = frames_of(2)
     shown = project(frames)
-    assert shown.exact and shown.badge == "EXACT: 2-D space"
+    assert shown.exact
+    assert shown.badge == "EXACT: 2-D space"
     np.testing.assert_array_equal(shown.positions, np.stack(frames))
 
 
@@ -31,7 +32,7 @@ def test_more_dimensions_are_one_pca_over_all_frames(dim):
     frames = frames_of(dim)
     shown = project(frames)
     flat = np.concatenate(frames).astype(np.float64)
-    left, values, axes = np.linalg.svd(flat - flat.mean(0), full_matrices=False)
+    left, values, _ = np.linalg.svd(flat - flat.mean(0), full_matrices=False)
     np.testing.assert_allclose(
         np.abs(shown.positions.reshape(-1, 2)), np.abs(left[:, :2] * values[:2]), rtol=1e-3, atol=1e-3
     )
@@ -57,7 +58,8 @@ def test_the_same_run_gives_the_same_map_and_no_axis_flips():
 
 def test_a_collapsed_run_and_broken_rows_are_no_trouble():
     frames = [np.ones((5, 4), np.float32)] * 2
-    assert np.isfinite(project(frames).positions).all() and project(frames).explained == 1.0
+    assert np.isfinite(project(frames).positions).all()
+    assert project(frames).explained == 1.0
     frames = frames_of(4)
     frames[1][3] = np.nan
     shown = project(frames)

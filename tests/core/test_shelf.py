@@ -1,6 +1,7 @@
 """Finding runs, and seeing that one has grown."""
 
 from tests.app import tiny
+
 from tripletscope.store.shelf import find_runs, is_run, stamp
 
 

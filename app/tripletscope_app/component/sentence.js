@@ -22,10 +22,15 @@ function spans(words) {
   return words.map((word) => (Array.isArray(word) ? h("span", { class: word[1] }, word[0]) : word));
 }
 
-/** "1.84 − 0.62 + 1.00 = loss 2.22 (gap −1.22)" as words, all numbers with the same decimals. */
+/** 5.1e−5: in a collapsed space a row of zeros says less than its power of ten. */
+function tiny(value) {
+  return value === 0 ? "0" : value.toExponential(1).replaceAll("-", "\u2212");
+}
+
+/** "1.84 − 0.62 + 1.00 = loss 2.22 (gap −1.22)" as words, all numbers with the same decimals where that can be read. */
 export function equationWords(m, run) {
   const digits = decimalsFor(m.dap, m.dan);
-  const n = (value) => fixed(value, digits);
+  const n = (value) => (digits <= 4 ? fixed(value, digits) : Math.abs(value) < 0.01 ? tiny(value) : fixed(value, 2));
   const gap = ["gap ", [n(m.gap), "ts-number"]];
   if (run.soft_margin) {
     return ["d(a,n) ", [n(m.dan), "ts-number"], " \u2212 d(a,p) ", [n(m.dap), "ts-number"], " = ", ...gap, ", ln(1 + e^\u2212gap) = ", [`loss ${smallLoss(m.loss)}`, "ts-strong"]];
@@ -63,7 +68,7 @@ function strategyLines(found, strategy) {
   const target = [`this ${shortName(run, pick.negative)}`, "ts-strong"];
   const chances = chancesOf(answer, at, strategy, positive);
   const verb = chances ? " drew " : " picks ";
-  const own = pick.own ? ` for its own positive, ${fixed(m.dap, decimalsFor(m.dap, m.dan))} away` : "";
+  const own = pick.own ? " for its own positive" : "";
   const odds = chanceText(answer, chances, pick);
   return [[name, verb, target, `${own}${odds}: `, zoneWord(m.zone), `, ${meaningOf(m)}.`], equationWords(m, run)];
 }
