@@ -7,6 +7,8 @@ BIN      := $(VENV)/bin
 PYTHON   ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
               $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
 ARGS     ?=
+# One worker per core, four at the most: each loads torch.
+WORKERS  ?= -n auto --maxprocesses 4 --dist loadfile
 SOURCES  := core app tests examples benchmarks sample_data
 
 .PHONY: app test lint format bench docs recordings wheel clean help
@@ -33,7 +35,7 @@ app: $(VENV)/.installed-app   ## install what is missing, start the explorer and
 	$(BIN)/streamlit run app/main.py $(ARGS)
 
 test: $(VENV)/.installed-test ## run the tests (browser tests where there is a Chromium)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
 lint: $(VENV)/.installed-dev  ## ruff, mypy, and that generated docs are current
 	$(BIN)/ruff check $(SOURCES)

@@ -513,7 +513,8 @@ def test_python_wins_only_when_its_revision_grew(open_page: Callable[..., Any]) 
     settle(page)
     assert root(page, "step") == "10"
     page.wait_for_timeout(500)
-    assert calls(page) == [], "what Python asked for is not told back"
+    # On a slow machine the End key itself may have been reported before Python spoke up; that is as it should be.
+    assert 10 not in [call["value"]["step"] for call in calls(page)], "what Python asked for is not told back"
 
 
 # --- theme, life and death ---
