@@ -38,6 +38,8 @@ def variant(kind: str, tmp_path: Path) -> Path:
         return tmp_path / "set.tsv"
     if kind == "semicolons":
         frame.to_csv(tmp_path / "set.csv", sep=";", decimal=",", index=False)
+    elif kind == "semicolons and points":
+        frame.to_csv(tmp_path / "set.csv", sep=";", index=False)
     elif kind == "with a mark":
         (tmp_path / "set.csv").write_bytes(b"\xef\xbb\xbf" + TABLE.encode())
     elif kind == "windows lines":
@@ -51,7 +53,18 @@ def variant(kind: str, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "kind", ["parquet", "csv.gz", "tsv", "semicolons", "with a mark", "windows lines", "blank end", "capitals"]
+    "kind",
+    [
+        "parquet",
+        "csv.gz",
+        "tsv",
+        "semicolons",
+        "semicolons and points",
+        "with a mark",
+        "windows lines",
+        "blank end",
+        "capitals",
+    ],
 )
 def test_the_same_table_in_other_clothes_is_the_same(tmp_path: Path, kind: str) -> None:
     plain = uploads.read(a_table(tmp_path, TABLE, "plain.csv"))

@@ -133,27 +133,40 @@ def _open(path: Path, names: list[str], as_text: set[str]) -> pd.DataFrame:
             return table.reset_index(drop=True)
         with _text(path) as lines:
             delimiter = _delimiter(lines.readline())
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # pandas only warns when it drops cells beyond the header's columns
-            table = pd.read_csv(
-                path,
-                sep=delimiter,
-                header=0,
-                names=names,
-                index_col=False,
-                encoding="utf-8-sig",
-                decimal="," if delimiter == ";" else ".",
-                dtype=dict.fromkeys(as_text, str),
-                keep_default_na=False,
-                na_values={name: MISSING for name in names if name not in as_text},
-                skip_blank_lines=False,  # so that row numbers are those of a spreadsheet
-                low_memory=False,
-            )
+        table = _read_csv(path, names, as_text, delimiter, decimal="," if delimiter == ";" else ".")
+        if delimiter == ";" and (unread := _not_numeric(table, as_text)):
+            # Semicolons come from places that write 0,5 and from programs that write 0.5.
+            pointed = _read_csv(path, names, as_text, delimiter, decimal=".")
+            table = pointed if _not_numeric(pointed, as_text) < unread else table
     except Exception as error:  # pandas and Arrow have a dozen kinds
         raise _unreadable(path, error) from error
     filled = table.notna() & (table != "")
     last = np.flatnonzero(filled.any(axis=1).to_numpy())
     return table.iloc[: int(last[-1]) + 1 if len(last) else 0]
+
+
+def _read_csv(path: Path, names: list[str], as_text: set[str], delimiter: str, *, decimal: str) -> pd.DataFrame:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # pandas only warns when it drops cells beyond the header's columns
+        return pd.read_csv(
+            path,
+            sep=delimiter,
+            header=0,
+            names=names,
+            index_col=False,
+            encoding="utf-8-sig",
+            decimal=decimal,
+            dtype=dict.fromkeys(as_text, str),
+            keep_default_na=False,
+            na_values={name: MISSING for name in names if name not in as_text},
+            skip_blank_lines=False,  # so that row numbers are those of a spreadsheet
+            low_memory=False,
+        )
+
+
+def _not_numeric(table: pd.DataFrame, as_text: set[str]) -> int:
+    """How many columns that should be features are none."""
+    return sum(not is_numeric_dtype(table[name]) for name in table.columns if name not in as_text)
 
 
 def _as_texts(column: pd.Series[Any]) -> list[str | None]:
