@@ -195,6 +195,23 @@ def test_a_newer_format_names_both_versions(tmp_path: Path) -> None:
         Run.open(folder)
 
 
+def test_a_config_without_its_margin_is_damaged(tmp_path: Path) -> None:
+    folder = recorded.record(tmp_path / "run", 1)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "margin": None}))
+    with pytest.raises(RunError, match=r"config\.json.*cannot be read"):
+        Run.open(folder)
+
+
+@pytest.mark.parametrize("odd", ['{"state": "running", "heartbeat": "soon"}', '{"state": "running", "pid": []}', "[]"])
+def test_a_damaged_status_is_none(odd: str, tmp_path: Path) -> None:
+    folder = recorded.record(tmp_path / "run", 1)
+    (folder / "status.json").write_text(odd)
+    run = Run.open(folder)
+    assert run.state == "stopped"
+    assert "status.json is missing or damaged" in run.notes[0]
+
+
 def test_the_digest_names_the_content(run: Run, tmp_path: Path) -> None:
     import shutil
 

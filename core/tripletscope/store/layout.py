@@ -75,6 +75,9 @@ def read_config(run: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
         version = int(config["format"])
+        if version <= FORMAT_VERSION:
+            float(config["margin"])  # without these two no triplet of the run has a zone
+            str(config["distance"])
     except (ValueError, KeyError, TypeError) as problem:
         raise RunError(
             f"{CONFIG} of the run {str(run)!r} cannot be read: restore it from a copy ({problem})."

@@ -35,7 +35,10 @@ def read_status(run: Path) -> dict[str, Any] | None:
         status = json.loads((run / layout.STATUS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return status if isinstance(status, dict) and status.get("state") in STATES else None
+    if not isinstance(status, dict) or status.get("state") not in STATES:
+        return None
+    numbers = (status.get("heartbeat", 0), status.get("pid", 0))
+    return status if all(isinstance(one, int | float | None) for one in numbers) else None
 
 
 def true_state(status: dict[str, Any] | None, slowest_step: float = 0.0) -> str:
