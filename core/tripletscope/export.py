@@ -109,6 +109,11 @@ def export_frames(run: Run, out: str | os.PathLike[str], *, overwrite: bool = Fa
     if not run.frame_steps:
         raise DataError(f"The run {run.name!r} has no frames: record it with a probe set, or export its picks.")
     rows, steps = run.probe_rows, np.array(run.frame_steps)
+    if int(rows.max(initial=-1)) >= len(run.samples):
+        raise DataError(
+            f"The frames of the run {run.name!r} show samples that its samples/ no longer names: restore that folder "
+            "from a copy, or export its picks."
+        )
     embeddings = np.stack([run.frames[step] for step in run.frame_steps])  # (F, n, D)
     ids, labels = np.asarray(run.samples.ids)[rows], run.samples.labels[rows]
     names = np.array(run.samples.class_names)
@@ -234,6 +239,8 @@ def _place(out: str | os.PathLike[str], endings: tuple[str, ...], overwrite: boo
     ending = next((one for one in sorted(endings, key=len, reverse=True) if path.name.endswith(one)), None)
     if ending is None or path.name == ending:
         raise SettingError(f"{path.name!r} has no suffix that can be written: use one of {', '.join(endings)}.")
+    if path.is_dir():
+        raise SettingError(f"{str(path)!r} is a folder: give the name of a file.")
     for existing in (path, _settings_path(path)):
         if existing.exists() and not overwrite:
             raise SettingError(f"{str(existing)!r} exists already: choose another name, or allow overwriting.")

@@ -198,8 +198,10 @@ def choose_shadows(config: TrainConfig) -> tuple[tuple[str, ...], tuple[str, ...
         >>> len(watching), left_out
         (6, ('distance-weighted',))
     """
+    named = tuple(name for name in dict.fromkeys(config.shadow) if name not in (config.strategy, "all"))
+    for name in named:
+        strategies.get(name)  # beside "all" too: a misspelt name is not passed over
     if "all" not in config.shadow:
-        named = tuple(name for name in dict.fromkeys(config.shadow) if name != config.strategy)
         for name in named:
             _require_space(strategies.get(name), config)
         return named, ()

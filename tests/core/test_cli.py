@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -156,6 +157,7 @@ def test_bad_data_is_one_sentence_and_leaves_nothing(
 BAD_OPTIONS: dict[str, tuple[list[str], str]] = {
     "strategy": (["--strategy", "semihard"], "Did you mean 'semi-hard'"),
     "shadow": (["--shadow", "random,hardes"], "Did you mean 'hardest'"),
+    "shadow beside all": (["--shadow", "all,hardes"], "Did you mean 'hardest'"),
     "data set": (["--data", "digitz"], "Did you mean 'digits'"),
     "model": (["--model", "mpl"], "Did you mean 'mlp'"),
     "distance": (["--distance", "euclid"], "Did you mean 'euclidean'"),
@@ -341,6 +343,23 @@ def test_export_refuses(recorded: Path, tmp_path: Path, capsys: pytest.CaptureFi
     capsys.readouterr()
     assert "p.csv" in refusal(capsys, picks)
     assert main([*picks, "--overwrite"]) == 0
+    capsys.readouterr()
+    folder = ["export", str(recorded), "--what", "picks", "--overwrite", "--out", str(tmp_path / "folder.csv")]
+    (tmp_path / "folder.csv").mkdir()
+    assert "is a folder" in refusal(capsys, folder)
+
+
+def test_export_of_a_damaged_run_says_what_is_missing(
+    recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = shutil.copytree(recorded, tmp_path / "run")
+    assert main(["export", str(damaged), "--what", "picks", "--out", str(tmp_path / "whole.csv")]) == 0
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    (damaged / "picks" / "picks.parquet").unlink()
+    assert main(["export", str(damaged), "--what", "picks", "--out", str(tmp_path / "p.csv")]) == 0
+    assert "picks" in capsys.readouterr().err.splitlines()[0]
+    (damaged / "samples" / "samples.arrows").unlink()
+    assert "samples" in refusal(capsys, ["export", str(damaged), "--what", "frames", "--out", str(tmp_path / "f.csv")])
 
 
 # ---- progress --------------------------------------------------------------------------------------------------

@@ -59,6 +59,8 @@ def run(args: argparse.Namespace) -> int:
         export.export_scalars(opened, out, overwrite=args.overwrite)
     else:
         export.export_frames(opened, out, overwrite=args.overwrite)
+    for note in opened.notes:
+        print(f"the run is not whole: {note}", file=sys.stderr)
     print(f"wrote {out} ({out.stat().st_size:,} bytes)", file=sys.stderr)
     return 0
 
