@@ -29,7 +29,7 @@ def triplet_margin_loss(
         margin: in the unit of the distances; the soft loss does not use it.
         soft: ln(1 + exp(-gap)) instead of max(0, margin - gap); it is ln 2 for a collapsed batch and never quite 0.
 
-    Source: Schroff et al. 2015, eq. 1 (there a sum over squared distances); soft margin: Hermans et al. 2017, §2.
+    Source: Schroff et al. 2015, §3.1 (there a sum over squared distances); soft margin: Hermans et al. 2017, §2.
 
     Example:
         >>> points = torch.tensor([0.0, 1.0, 3.0])
