@@ -395,6 +395,7 @@ def test_a_click_on_a_point_makes_it_the_anchor(open_page: Callable[..., Any], t
     assert str(wanted) in page.inner_text(".ts-card")
     page.mouse.click(*where(page, wanted))
     wait_for(page, f"e.dataset.anchor === '{wanted}'")
+    page.wait_for_selector(".ts-card", state="hidden")  # it spoke of the distance from the anchor before
     (call,) = calls(page)
     assert call == {
         "name": "selection",

@@ -9,7 +9,7 @@ import { paintThumb, thumbElement } from "./sprite.js";
 import { glideCamera, homeCamera, projection, zoomAt } from "./camera.js";
 import { createGlPoints } from "./map_gl.js";
 import { createFlatPoints } from "./map_2d.js";
-import { frameShape, paintClassNames, paintPin, paintScaleBar } from "./map_paint.js";
+import { FOOT, frameShape, paintClassNames, paintPin, paintScaleBar } from "./map_paint.js";
 import { paintTrail, paintZoneNames, paintZones, placePins, positionAt } from "./map_paint.js";
 
 const PICK_RADIUS = 14;
@@ -186,6 +186,8 @@ export function createMap({ state, actions, sprites }) {
     const pins = pinsAndLines(pen, s, run);
     pinned = pins;
     const blocked = pins.map((p) => [p.px - p.size / 2 - 5, p.py - p.size / 2 - 5, p.px + p.size / 2 + 5, p.py + p.size / 2 + 5]);
+    // No name lies on the scale bar or under the buttons.
+    blocked.push([0, size.height - FOOT, size.width * 0.45, size.height], [size.width - 200, size.height - 44, size.width, size.height]);
     if (!collapsed) {
       // Two hundred names would bury the points: then only those that the picture speaks of.
       const spoken = [s.anchor, s.hover?.index, ...pins.map((pin) => pin.index)].filter((i) => i !== undefined);
@@ -208,7 +210,8 @@ export function createMap({ state, actions, sprites }) {
       setText(note, `All ${wholeNumber(run.n)} points are in this dot. Zoom in to look inside.`);
       const [x, y] = [view.toX(shape.cx), view.toY(shape.cy)];
       note.style.left = `${clamp(x, 110, size.width - 110)}px`;
-      note.style.top = `${clamp(y + 84, 20, size.height - 60)}px`;
+      // Under the pins; over them where the scale bar and the buttons need the room.
+      note.style.top = `${clamp(y + 84 < size.height - 92 ? y + 84 : y - 132, 40, size.height - 92)}px`;
     }
   }
 
@@ -313,7 +316,7 @@ export function createMap({ state, actions, sprites }) {
         element.setPointerCapture(event.pointerId);
       }
       state.set({ steered: true, camera: { ...drag.camera, x: drag.camera.x - dx / view.scale, y: drag.camera.y + dy / view.scale } });
-    } else if (!onControls(event)) hoverAt(nearestPoint(...local(event)));
+    } else hoverAt(onControls(event) ? null : nearestPoint(...local(event)));
   });
   element.addEventListener("pointerdown", (event) => {
     if (event.button !== 0 || onControls(event) || !view) return;
@@ -367,7 +370,11 @@ export function createMap({ state, actions, sprites }) {
     const zoom = s.camera.zoom;
     setText(zoomText, Math.abs(zoom - 1) < 0.01 ? "fixed scale" : `fixed scale × ${zoom >= 10 ? Math.round(zoom) : zoom.toFixed(1)}`);
     draw(s);
-    if (touches(changed, "frame", "run") && !card.hidden) showCard(s);
+    if (!card.hidden && touches(changed, "frame", "run", "anchor")) {
+      // Its distance is another one now; without a hovered point, after a click say, it goes.
+      if (s.hover?.where === "map") showCard(s);
+      else card.hidden = true;
+    }
   });
 
   return {
@@ -396,6 +403,6 @@ export function createMap({ state, actions, sprites }) {
 /** The opening camera: the whole run, or `zoom` times nearer around the middle of what is there now. */
 export function openingCamera(run, frame, zoom) {
   if (!zoom || zoom === 1) return homeCamera(run);
-  const { cx, cy } = frameShape(run, frame);
-  return { x: cx, y: cy, zoom };
+  const [x, y] = frameShape(run, frame).middle;
+  return { x, y, zoom };
 }

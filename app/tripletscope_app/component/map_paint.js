@@ -23,7 +23,7 @@ function medianOf(values) {
 
 const shapesOfFrames = new WeakMap();
 
-/** Where each class sits in a frame (the member nearest to the median) and how wide the whole cloud is. */
+/** Where each class sits in a frame (the member nearest to the median) where the cloud is, and how wide. */
 export function frameShape(run, frame) {
   if (!shapesOfFrames.has(run)) shapesOfFrames.set(run, []);
   const known = shapesOfFrames.get(run);
@@ -49,7 +49,10 @@ export function frameShape(run, frame) {
   const reach = Float32Array.from({ length: run.n }, (_, i) =>
     Math.hypot(run.pos[offset + 2 * i] - cx, run.pos[offset + 2 * i + 1] - cy),
   ).sort();
-  known[frame] = { centres, cx, cy, radius: reach[Math.floor(0.98 * (run.n - 1))] };
+  // Of a lopsided cloud the median is no centre: half the picture would be empty. Both axes are sorted by now.
+  const [low, high] = [Math.floor(0.01 * (run.n - 1)), Math.ceil(0.99 * (run.n - 1))];
+  const middle = [(all[low] + all[high]) / 2, (tall[low] + tall[high]) / 2];
+  known[frame] = { centres, cx, cy, middle, radius: reach[Math.floor(0.98 * (run.n - 1))] };
   return known[frame];
 }
 
@@ -168,6 +171,9 @@ export function paintClassNames(pen, { run, t, frame, view, palette, theme, widt
   });
 }
 
+/** px at the bottom of the map that belong to the scale bar and the buttons. */
+export const FOOT = 30;
+
 /** Puts each pin beside its point, away from the others, and pushes overlapping pins apart. */
 export function placePins(pins, width, height) {
   const cx = pins.reduce((sum, pin) => sum + pin.x, 0) / pins.length;
@@ -198,7 +204,8 @@ export function placePins(pins, width, height) {
       }
       const room = a.size / 2 + 4;
       a.px = Math.min(width - room, Math.max(room, a.px));
-      a.py = Math.min(height - room, Math.max(room, a.py));
+      const badge = a.px + room > width - 260 ? 36 : 0; // the badge stands in the upper right corner
+      a.py = Math.min(height - room - FOOT, Math.max(room + badge, a.py));
     }
   }
   return pins;

@@ -107,15 +107,15 @@ def race_scale(runs: Sequence[Run], projections: Sequence[Projection]) -> Scale:
 
 
 def opening_zoom(projection: Projection, frame: int, scale: Scale) -> float:
-    """How far to zoom in so that the 98 % of that frame nearest the middle fill the map; at least 1."""
+    """How far to zoom in so that the middle 98 % of that frame, on either axis, fill the map; at least 1."""
     if not len(projection.positions):
         return 1.0
     points = projection.positions[frame].astype(np.float64)
     points = points[np.isfinite(points).all(1)]
     if not len(points):
         return 1.0
-    reach = float(np.quantile(np.abs(points - np.median(points, axis=0)).max(axis=1), 0.98))
-    return max(1.0, min(scale.extent / (1.15 * reach), 64.0)) if reach > 0 else 1.0
+    reach = float(np.ptp(np.quantile(points, [0.01, 0.99], axis=0), axis=0).max()) / 2
+    return max(1.0, min(scale.extent / (1.2 * reach), 64.0)) if reach > 0 else 1.0
 
 
 def pack_race(runs: Sequence[Run]) -> list[tuple[str, bytes]]:
