@@ -327,7 +327,20 @@ function drawPickLine(s, pick, boxes, box, colour) {
   return [svg("line", { class: "ts-pick-line", x1: picked.x, x2: picked.x, y1: picked.y + picked.half, y2: end, stroke: colour })];
 }
 
-/** Where among the negatives a note covers the fewest thumbnails, near the pick; null if all is full.
+/** How many thumbnails an arrow from (x, y) to the pick would run over. */
+function crossed(boxes, picked, x, y) {
+  const over = new Set();
+  const [dx, dy] = [x - picked.x, y - picked.y];
+  for (let along = picked.half + 8; along < Math.abs(dx); along += 10) {
+    const [px, py] = [picked.x + Math.sign(dx) * along, picked.y + (dy * along) / Math.abs(dx)];
+    for (const b of boxes) {
+      if (b !== picked && Math.abs(b.x - px) < (b.halfX ?? b.half) && Math.abs(b.y - py) < (b.halfY ?? b.half)) over.add(b);
+    }
+  }
+  return over.size;
+}
+
+/** Where among the negatives a note covers the fewest thumbnails, by itself and by its arrow, near the pick; null if all is full.
  *
  * `sizes` = the shapes the note can take, the preferred one first. */
 function freeSpot(boxes, picked, box, sizes) {
@@ -342,7 +355,9 @@ function freeSpot(boxes, picked, box, sizes) {
         const covered = covering.reduce((sum, b) => sum + (b.covers ?? 1), 0);
         const gap = x > picked.x ? x - picked.x : picked.x - x - width;
         if (gap < picked.half + 20) continue; // the arrow needs a way
-        const cost = 400 * covered + 120 * rank + gap + Math.abs(y + height / 2 - picked.y);
+        let cost = 400 * covered + 120 * rank + gap + Math.abs(y + height / 2 - picked.y);
+        if (best && cost >= best.cost) continue;
+        cost += 60 * crossed(boxes, picked, x > picked.x ? x : x + width, y + height / 2);
         if (!best || cost < best.cost) best = { x, y, width, height, two, cost, covered };
       }
     }
