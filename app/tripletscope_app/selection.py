@@ -158,12 +158,12 @@ def view_data(
     zoom: float | None,
 ) -> dict[str, Any]:
     """The JSON that the instrument draws."""
-    subject = runs[chosen.run].samples.class_names[int(labels[chosen.anchor])]
     same = "Same data, same start, same batches; only the choice of negative differs."
+    how = "the recorded training, frame by frame" if runs[0].state == "finished" else runs[0].state_text
     return {
         "version": 1,
-        "title": f"Who should this {subject} learn from?",
-        "subtitle": same if len(runs) > 1 else f"Run {runs[0].name}: the recorded training, frame by frame.",
+        "title": "Who should this {anchor} learn from?",  # the browser names it, at the instant of a click
+        "subtitle": same if len(runs) > 1 else f"Run {runs[0].name}: {how}.",
         "runs": buttons(runs, digests),
         "strategies": lanes(cards),
         "selection": {
