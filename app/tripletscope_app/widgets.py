@@ -103,7 +103,10 @@ def ask_strategies(race: Race, loaded: Loaded, chosen: Selection) -> Told:
     errors = [reply["error"] for reply in replies.values() if "error" in reply]
     for reply in replies.values():
         cards = reply.get("strategies") or cards
+    # Until somebody has answered: those of the shipped races, so that the lanes do not jump when the answer comes.
     known = {card["name"]: card for run in loaded.runs for card in run.config.get("strategies", [])}
+    shipped = loaders.shipped_races() if not cards else []
+    known = {card["name"]: card for each in shipped[:1] for card in (loaders.opening(each) or {})["strategies"]} | known
     return Told(
         {digest: reply.get("answer") for digest, reply in replies.items()},
         cards or list(known.values()),
