@@ -39,11 +39,14 @@ class Run:
         status: content of status.json as it stands, {} when it is missing.
 
     Example:
-        >>> run = Run.open("sample_data/runs/digits/semi-hard")  # doctest: +SKIP
-        >>> run.state_text, len(run.steps), len(run.frames)  # doctest: +SKIP
-        ('finished, 400 steps', 401, 42)
-        >>> run.scalars[["step", "recall_at_1"]].dropna().tail(1)  # doctest: +SKIP
-        >>> run.picks(step=30, training=True)  # doctest: +SKIP
+        >>> from tripletscope.datasets import sample_data_dir
+        >>> run = Run.open(sample_data_dir() / "races" / "digits-2d" / "semi-hard")
+        >>> run.state_text, len(run.steps), len(run.frames)
+        ('finished, 400 steps', 401, 40)
+        >>> run.scalars["recall_at_1"].dropna().iloc[-1].round(3).item()
+        0.908
+        >>> run.picks(step=30, training=True)[["anchor", "positive", "negative"]].iloc[0].tolist()
+        [466, 298, 874]
     """
 
     def __init__(self, path: Path, config: dict[str, Any], status: dict[str, Any] | None, scalars: Scalars) -> None:
