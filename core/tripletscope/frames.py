@@ -13,7 +13,7 @@ from tripletscope import metrics
 from tripletscope.batch import Batch
 from tripletscope.schema import FRAME_SCALARS
 
-COLLAPSED = 0.25  # spread below a quarter of a margin: from here on every triplet violates
+COLLAPSED = 0.25  # spread below a quarter of a margin: from here on nearly every triplet violates
 SPREAD_SAMPLES = 2000  # a larger probe set is thinned out evenly for `frame_spread`
 
 

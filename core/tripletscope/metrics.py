@@ -48,7 +48,7 @@ def retrieval(
     Raises:
         UnknownNameError: when there is no such distance.
 
-    Source: Musgrave, Belongie and Lim 2020, "A Metric Learning Reality Check", §4.3 and table 4.
+    Source: Musgrave, Belongie and Lim 2020, "A Metric Learning Reality Check", §3.2.
 
     Example:
         >>> points = torch.tensor([[0.0], [1.0], [1.5], [5.0]])
