@@ -6,12 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int, Int8
 from torch import Tensor
 
 from tripletscope.batch import BLOCK, Batch
-from tripletscope.rows import count_below
+from tripletscope.rows import count_below, row_histograms
 from tripletscope.zones import (
     EASY,
     HARD,
@@ -182,33 +183,29 @@ def _gaps_of_pairs(batch: Batch, block: slice) -> Tensor:
     return batch.negative_distances.index_select(0, batch.pairs[0][block]).sub_(batch.d_ap[block, None])
 
 
-def _row_histogram(rows: Tensor, distances: Tensor, height: int, exponent: int) -> Tensor:
-    """How many distances of each row fall into each cell, as (height, 64) whole numbers in double precision."""
-    cell = (distances * 2.0**-exponent).to(torch.int64)  # a power of two: the product is exact
-    key = cell.clamp_(max=PLANE_CELLS - 1).add_(rows[:, None] * PLANE_CELLS)
-    counts = torch.bincount(key.flatten(), minlength=height * PLANE_CELLS)
-    return counts.reshape(height, PLANE_CELLS).cpu().to(torch.float64)
-
-
 def plane(batch: Batch) -> PlaneHistogram:
     """All eligible triplets counted by (d(a,p), d(a,n)); O(B²) work, for an anchor's triplets are a product.
 
     An anchor pairs each of its positives with each of its negatives, so its share of the plane is the outer product
-    of two histograms of 64 cells, and the sum over anchors is one small matrix product.
+    of two histograms of 64 cells, and the sum over anchors is one small matrix product. An anchor that lacks either
+    has a histogram of zeros and adds nothing.
     """
-    anchors = (batch.has_positive & batch.has_negative).nonzero()[:, 0]
-    if not anchors.shape[0]:
-        return PlaneHistogram(MIN_EXPONENT, torch.zeros(PLANE_CELLS, PLANE_CELLS, dtype=torch.int64).numpy())
-    everyone = anchors.shape[0] == batch.size
-    longest = float((batch.distances if everyone else batch.distances[anchors]).max())
+    eligible = batch.n_eligible
+    if not eligible:
+        return PlaneHistogram(MIN_EXPONENT, np.zeros((PLANE_CELLS, PLANE_CELLS), np.int64))
+    anchors = batch.has_positive & batch.has_negative
+    longest = float((batch.distances if anchors.all() else batch.distances[anchors]).max())
     # frexp: longest = m * 2**e with m < 1, so 64 cells of 2**(e - 6) hold it.
     exponent = max(MIN_EXPONENT, math.frexp(longest)[1] - 6) if longest else MIN_EXPONENT
-    counts = torch.zeros(PLANE_CELLS, PLANE_CELLS, dtype=torch.float64)
-    positives = _row_histogram(batch.pairs[0], batch.d_ap[:, None], batch.size, exponent)
-    for block in torch.split(anchors, max(1, BLOCK // batch.size)):
-        rows = torch.arange(block.shape[0], device=batch.device)
-        own = positives[block.cpu()]
-        negatives = _row_histogram(rows, batch.distances[block], block.shape[0], exponent) - own
+    scale = 2.0**-exponent  # a power of two: the products are exact
+    exact = torch.float32 if eligible < 2**24 else torch.float64  # holds whole numbers up to 2**24 or 2**53
+    counts = torch.zeros(PLANE_CELLS, PLANE_CELLS, dtype=exact)
+    positives = row_histograms(batch.pairs[0], batch.d_ap[:, None] * scale, batch.size, PLANE_CELLS).to(exact)
+    for rows in torch.split(torch.arange(batch.size, device=batch.device), max(1, BLOCK // batch.size)):
+        begin, stop = int(rows[0]), int(rows[-1]) + 1
+        everyone = row_histograms(rows - begin, batch.distances[begin:stop] * scale, stop - begin, PLANE_CELLS)
+        own = positives[begin:stop]
+        negatives = everyone.to(exact) - own
         negatives[:, 0] -= 1  # the anchor itself, at distance 0
-        counts += own.T @ negatives  # whole numbers below 2**53: exact
+        counts.addmm_(own.T, negatives)
     return PlaneHistogram(exponent, counts.to(torch.int64).numpy())

@@ -45,6 +45,13 @@ def test_searches_equal_plain_loops(way: str, values: np.ndarray, data: st.DataO
         assert rows.count_below(tensor, torch.from_numpy(high), closed=False) == int((values < high).sum())
         assert rows.count_below(tensor, torch.from_numpy(high), closed=True) == int((values <= high).sum())
 
+        places = data.draw(st.lists(st.integers(0, 2), min_size=len(values), max_size=len(values)))
+        histogram = [[0] * 4 for _ in range(3)]
+        for place, row in zip(places, values, strict=True):
+            for value in row:
+                histogram[place][int(min(value * 2, 3))] += 1
+        assert rows.row_histograms(torch.tensor(places), tensor * 2, 3, 4).tolist() == histogram
+
         floors = values[:, data.draw(st.integers(0, values.shape[1] - 1))].copy()
         chosen = rows.first_above(tensor.clone(), torch.from_numpy(floors)).tolist()
         for row, floor, column in zip(values, floors, chosen, strict=True):

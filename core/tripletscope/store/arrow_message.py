@@ -37,6 +37,7 @@ class MessageWriter:
     def __init__(self, schema: pa.Schema) -> None:
         self._schema = schema
         self._dtypes = [np.dtype(field.type.to_pandas_dtype()) for field in schema]
+        self._truth = [dtype == np.bool_ for dtype in self._dtypes]
         self._bits = [int(field.type.bit_width) for field in schema]
         self._headers: dict[int, bytes] = {0: self._arrow_header(0)}  # no rows: another layout
         self._template: Int64[np.ndarray, "words"] = np.empty(0, np.int64)
@@ -53,10 +54,10 @@ class MessageWriter:
             if len(self._headers) < _HEADERS_KEPT:
                 self._headers[rows] = header
         pieces = [header]
-        for column, dtype in zip(columns, self._dtypes, strict=True):
+        for column, dtype, truth in zip(columns, self._dtypes, self._truth, strict=True):
             if column.dtype != dtype or len(column) != rows:
                 raise ValueError(f"a column is {column.dtype} of {len(column)}, the schema wants {dtype} of {rows}")
-            piece = np.packbits(column, bitorder="little").tobytes() if dtype == np.bool_ else column.tobytes()
+            piece = (np.packbits(column, bitorder="little") if truth else column).tobytes()
             pieces.append(piece)
             if odd := len(piece) % _ALIGNMENT:
                 pieces.append(bytes(_ALIGNMENT - odd))
