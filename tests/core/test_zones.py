@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tripletscope import triplets, zones
@@ -33,6 +33,7 @@ def test_the_margin_is_rounded_to_the_dtype_of_the_gap(dtype: type) -> None:
 
 
 @given(st.lists(FLOATS, max_size=30), st.sampled_from([0.2, 1.0, 1e-3, 0.1]))
+@settings(deadline=None)
 def test_torch_and_numpy_agree(gaps: list[float], margin: float) -> None:
     ties = np.float32([0.0, margin, np.nextafter(np.float32(margin), np.float32(0))])
     gap = np.concatenate([np.float32(gaps), ties])
@@ -43,6 +44,7 @@ def test_torch_and_numpy_agree(gaps: list[float], margin: float) -> None:
 
 
 @given(FLOATS.map(abs), FLOATS.map(abs))
+@settings(deadline=None)
 def test_a_gap_is_zero_between_equals_only(near: float, far: float) -> None:
     # semi-hard compares d(a,n) > d(a,p) in place of gap > 0; this is why it may.
     first, second = np.float32(near), np.float32(far)
@@ -59,6 +61,7 @@ def some_plane(exponent: int, seed: int) -> PlaneHistogram:
 
 
 @given(st.lists(st.tuples(st.integers(-12, 5), st.integers(0, 99)), min_size=1, max_size=5))
+@settings(deadline=None)
 def test_merging_counts_every_triplet_where_it_lies(chosen: list[tuple[int, int]]) -> None:
     planes = [some_plane(exponent, seed) for exponent, seed in chosen]
     merged = merge_planes(planes)
