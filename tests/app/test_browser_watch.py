@@ -273,6 +273,14 @@ def test_the_gallery_shows_every_run_and_opens_one(watched):
     watched.page.locator(".st-key-watch-gallery button").first.click()
     dialog = watched.page.get_by_role("dialog")
     dialog.get_by_text("stopped at step 6").wait_for()
+    watched.page.keyboard.press("ArrowRight")
+    watched.page.wait_for_timeout(100)
+    assert watched.root("step") == "5", "the instrument behind the dialog hears no keys"
+    watched.page.keyboard.press("Escape")
+    dialog.wait_for(state="detached")
+    watched.page.keyboard.press("ArrowRight")  # the focus is on the button again, which has no use for arrows
+    watched.until("root.dataset.step !== '5'")
+    watched.page.locator(".st-key-watch-gallery button").first.click()
     dialog.get_by_role("button", name="Watch", exact=True).last.click()
     watched.page.wait_for_function("() => new URL(location).searchParams.get('run') === 'cut'")
     watched.page.wait_for_selector(ROOT)

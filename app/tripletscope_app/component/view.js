@@ -159,9 +159,12 @@ function createInstrument(parent) {
 
   function onKey(event) {
     const target = event.composedPath()[0];
-    const busy = target instanceof Element && target.closest("input, textarea, select, [contenteditable], [role=combobox], [role=textbox]");
+    const busy = target instanceof Element && target.closest("input, textarea, select, [contenteditable], [role=combobox], [role=textbox], [role=grid], [data-testid=stDataFrame]");
     if (busy || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || !root.isConnected) return;
+    if (document.querySelector("[role=dialog]")) return; // somebody is choosing a run: nothing moves behind the dialog
     const control = target instanceof Element && target.closest("button, a, summary, [role=button], [role=tab], [role=radio]");
+    // Arrows belong to a row of choices or tabs outside; of a plain button, which keeps the focus after a click, they do not.
+    const choosing = control && !root.contains(control) && control.matches("[role=tab], [role=radio]");
     const s = state.get();
     if (!s.runs[s.run]) return;
     const step = (count) => {
@@ -179,7 +182,7 @@ function createInstrument(parent) {
     };
     if (event.key === " " && !control) {
       if (!event.repeat) player.toggle();
-    } else if (keys[event.key.length === 1 ? event.key.toLowerCase() : event.key] && !(control && !root.contains(control))) {
+    } else if (keys[event.key.length === 1 ? event.key.toLowerCase() : event.key] && !choosing) {
       keys[event.key.length === 1 ? event.key.toLowerCase() : event.key]();
     } else if (/^[1-6]$/.test(event.key) && s.race[event.key - 1]) actions.selectRun(s.race[event.key - 1].digest);
     else return;
