@@ -163,13 +163,14 @@ export function createRuler({ state, actions, sprites }) {
   let measured = null; // the second note's width in one line and in two, in the page's font
 
   function noteSizes() {
-    if (measured?.font === state.get().theme.font && measured.one.width) return [measured.one, measured.two];
+    const font = `${state.get().theme.font}/${document.fonts.status}`; // widths change when the page's font arrives
+    if (measured?.font === font && measured.one.width) return [measured.one, measured.two];
     const shapeOf = (two) => {
       notePick.hidden = false;
       notePick.toggleAttribute("data-two", two);
       return { width: notePick.offsetWidth, height: notePick.offsetHeight, two };
     };
-    measured = { font: state.get().theme.font, one: shapeOf(false), two: shapeOf(true) };
+    measured = { font, one: shapeOf(false), two: shapeOf(true) };
     return [measured.one, measured.two];
   }
 
