@@ -178,9 +178,10 @@ def read_pair(text: str) -> tuple[str, float]:
 def differences(recorded: TrainConfig, wanted: TrainConfig) -> list[str]:
     """What keeps `wanted` from going on with a run of `recorded`: one phrase for each setting that differs.
 
-    More steps and other checkpoint times are no difference: they leave what is recorded as it is.
+    More steps and other checkpoint times are no difference: they leave what is recorded as it is. Where the data lie is
+    none either: whether they are the same is a question for their digest.
     """
-    free = {"steps", "checkpoint_every"}
+    free = {"steps", "checkpoint_every", "data"}
     return [
         f"{_hyphens(option.name)} {_show(getattr(recorded, option.name))}, not {_show(getattr(wanted, option.name))}"
         for option in fields(TrainConfig)

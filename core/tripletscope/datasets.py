@@ -63,7 +63,7 @@ def load(
         data = DATASETS.get(str(spec)).read()
         if image_size is not None:
             data = _at_size(data, image_size)
-    elif not Path(spec).exists() and Path(spec).name == str(spec) and not Path(spec).suffix:
+    elif not str(spec).strip() or (not Path(spec).exists() and Path(spec).name == str(spec) and not Path(spec).suffix):
         raise UnknownNameError("data set, file or folder", str(spec), DATASETS.names())
     else:
         data = uploads.read(spec, label=label, image_size=image_size)

@@ -135,6 +135,12 @@ def export_frames(run: Run, out: str | os.PathLike[str], *, overwrite: bool = Fa
     return path
 
 
+def settings_of(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What `<stem>.settings.json` beside an exported file says of it; empty where there is none."""
+    beside = _settings_path(Path(path))
+    return dict(json.loads(beside.read_text(encoding="utf-8"))) if beside.exists() else {}
+
+
 def read_triplets_csv(path: str | os.PathLike[str]) -> pandas.DataFrame:
     """The table of a .csv or .csv.gz that `export_picks` wrote, with every cell as it was before the apostrophes.
 
@@ -143,9 +149,8 @@ def read_triplets_csv(path: str | os.PathLike[str]) -> pandas.DataFrame:
     import pandas
 
     place = Path(path)
-    beside = _settings_path(place)
     texts = [*(f"{one}_{kind}" for one in ("anchor", "positive", "negative") for kind in ("id", "label", "text"))]
-    settings = json.loads(beside.read_text(encoding="utf-8")) if beside.exists() else {}
+    settings = settings_of(place)
     numbers = settings.get("number_columns", [])
     kinds = {name: str for name in (*texts, "zone", "strategy", "distance", "flags") if name not in numbers}
     table = pandas.read_csv(place, dtype=kinds, keep_default_na=False, na_values={"d_ap": [""], "d_an": [""]})

@@ -71,16 +71,6 @@ def retrieval(
     return dict(zip(names, (totals / len(queries)).tolist(), strict=True))
 
 
-def spread(mean_distance: float, margin: float) -> float:
-    """Mean pairwise distance in margins: under 1 most triplets violate, near 0 the embedding has collapsed.
-
-    Example:
-        >>> spread(0.5, margin=0.2)
-        2.5
-    """
-    return mean_distance / margin
-
-
 def _scores(found: Bool[np.ndarray, "Q K"], relevant: Int[np.ndarray, "Q"], ks: Sequence[int]) -> NDArray[np.float64]:
     """The summed scores of Q queries, whose hits are given by rank."""
     ranks = np.arange(1, found.shape[1] + 1, dtype=np.float32)

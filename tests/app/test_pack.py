@@ -122,7 +122,10 @@ def test_the_opening_zoom_fills_the_map(race):
     zoom = pack.opening_zoom(projection, 3, scale)
     points = projection.positions[3]
     assert zoom > 1
-    assert np.mean(np.abs(points - np.quantile(points, [0.01, 0.99], axis=0).mean(axis=0)).max(axis=1) < 100 / zoom) >= 0.95
+    assert (
+        np.mean(np.abs(points - np.quantile(points, [0.01, 0.99], axis=0).mean(axis=0)).max(axis=1) < 100 / zoom)
+        >= 0.95
+    )
     nothing = pack.Projection(np.zeros((1, 4, 2), np.float32), True, 1.0, "")
     assert pack.opening_zoom(nothing, 0, scale) == 1
 

@@ -400,3 +400,19 @@ def test_steps_are_sliced_as_in_python() -> None:
     assert read_steps(":5") == range(5)
     assert read_steps(None) is None
     assert read_steps("3:") is not None
+
+
+def test_small_classes_and_empty_exports_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, out = tmp_path / "set.npz", tmp_path / "run"
+    labels = np.repeat([0, 1, 2], [4, 4, 2])
+    np.savez(file, features=np.random.default_rng(0).normal(size=(10, 3)).astype(np.float32), labels=labels)
+    assert main(["train", "--data", str(file), "--classes-per-batch", "3", "--steps", "2", "--out", str(out)]) == 0
+    assert "1 of 3 classes have fewer than --samples-per-class 4 samples" in capsys.readouterr().err
+    csv = str(tmp_path / "none.csv")
+    assert main(["export", str(out), "--what", "picks", "--steps", "100:200", "--out", csv]) == 0
+    assert "(0 rows, " in capsys.readouterr().err
+
+
+def test_no_data_set_has_an_empty_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--data", "", "--out", str(tmp_path / "run")]) == 2
+    assert "digits" in capsys.readouterr().err

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tripletscope import metrics
 from tripletscope.distances import DISTANCES, pairwise
-from tripletscope.metrics import retrieval, spread
+from tripletscope.metrics import retrieval
 
 NAMES = ["recall_at_1", "recall_at_5", "recall_at_10", "r_precision", "map_at_r"]
 
@@ -196,7 +196,3 @@ def test_scikit_learn_finds_the_same_nearest_neighbours(dim: int) -> None:
     found = retrieval(embeddings, labels)
     for k in (1, 5, 10):
         assert found[f"recall_at_{k}"] == pytest.approx(hits[:, :k].any(axis=1).mean())
-
-
-def test_spread_counts_in_margins() -> None:
-    assert spread(1.4, 0.2) == pytest.approx(7)

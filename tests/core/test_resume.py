@@ -221,3 +221,15 @@ def test_data_that_changed_are_noticed(tmp_path: Path, capsys: pytest.CaptureFix
     np.savez(file, features=features, labels=labels)
     assert "data" in refusal(capsys, ["train", "--quiet", "--resume", "--steps", "5", "--out", out])
     assert Run.open(out).step_count == 3
+
+
+def test_data_that_moved_are_the_same_data(tmp_path: Path) -> None:
+    file, out = tmp_path / "set.npz", str(tmp_path / "run")
+    features, labels = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32), np.repeat([0, 1, 2], 4)
+    np.savez(file, features=features, labels=labels)
+    assert (
+        main(["train", "--quiet", "--data", str(file), "--classes-per-batch", "3", "--steps", "3", "--out", out]) == 0
+    )
+    moved = file.rename(tmp_path / "moved.npz")
+    assert main(["train", "--quiet", "--resume", "--data", str(moved), "--steps", "5", "--out", out]) == 0
+    assert Run.open(out).step_count == 5

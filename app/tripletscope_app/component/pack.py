@@ -118,13 +118,6 @@ def opening_zoom(projection: Projection, frame: int, scale: Scale) -> float:
     return max(1.0, min(scale.extent / (1.2 * reach), 64.0)) if reach > 0 else 1.0
 
 
-def pack_race(runs: Sequence[Run]) -> list[tuple[str, bytes]]:
-    """(digest, bytes) of every run of a race, on one scale."""
-    projections = [projection_of(run) for run in runs]
-    scale = race_scale(runs, projections)
-    return [pack_run(run, projection, scale) for run, projection in zip(runs, projections, strict=True)]
-
-
 def pack_run(run: Run, projection: Projection | None = None, scale: Scale | None = None) -> tuple[str, bytes]:
     """(digest, bytes) of a run. The digest names the content, so the same run is the same digest everywhere.
 

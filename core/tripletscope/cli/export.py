@@ -61,7 +61,8 @@ def run(args: argparse.Namespace) -> int:
         export.export_frames(opened, out, overwrite=args.overwrite)
     for note in opened.notes:
         print(f"the run is not whole: {note}", file=sys.stderr)
-    print(f"wrote {out} ({out.stat().st_size:,} bytes)", file=sys.stderr)
+    rows = export.settings_of(out)["rows"]
+    print(f"wrote {out} ({rows:,} rows, {out.stat().st_size:,} bytes)", file=sys.stderr)
     return 0
 
 

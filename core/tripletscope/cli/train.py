@@ -11,12 +11,15 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tripletscope.cli.command import Command
 from tripletscope.cli.progress import Progress, figures, say
 from tripletscope.config import TrainConfig, clean, differences, read_config_file
 from tripletscope.errors import RunError, SettingError
 
 if TYPE_CHECKING:
+    from tripletscope.samples import LabelledData
     from tripletscope.training import TrainResult
 
 _TYPES = {"text": str, "names": str, "whole": int, "number": float, "pairs": str}
@@ -123,11 +126,24 @@ def run(args: argparse.Namespace) -> int:
     data = datasets.load(config.data, label=config.label, image_size=config.image_size, standardize=config.standardize)
     if not args.quiet:
         tell(data.notes, preparation.choose_shadows(config)[1])
+        tell(small_classes(data, config), ())
     with stopping() as stop, Progress(quiet=args.quiet) as progress:
         result = training.record(config, data, out, resume=args.resume, on_step=progress.step, should_stop=stop)
     if not args.quiet:
         conclude(result, out)
     return 0 if stop.signal is None else 128 + stop.signal
+
+
+def small_classes(data: LabelledData, config: TrainConfig) -> list[str]:
+    """A sentence when some classes have fewer samples than a batch asks for; they give all they have."""
+    sizes = np.bincount(data.samples.labels)
+    small = int((sizes < config.samples_per_class).sum())
+    if not small:
+        return []
+    return [
+        f"{small} of {len(sizes)} classes have fewer than --samples-per-class {config.samples_per_class} samples: "
+        "their batches are smaller, for no sample stands twice in a batch."
+    ]
 
 
 def tell(notes: Iterable[str], left_out: Iterable[str]) -> None:
