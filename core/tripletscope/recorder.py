@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from jaxtyping import Float32, Int32
 import tripletscope
 from tripletscope.batch import Batch
 from tripletscope.distances import DISTANCES
-from tripletscope.errors import DataError, SettingError
+from tripletscope.errors import DataError, RunError, SettingError
 from tripletscope.frames import COLLAPSED, frame_numbers, frame_schedule
 from tripletscope.recorded_strategies import ALL, OWN, RecordedStrategies
 from tripletscope.samples import Samples
@@ -87,7 +87,7 @@ class Recorder:
         self,
         dir: str | os.PathLike[str],
         *,
-        margin: float,
+        margin: SupportsFloat,
         distance: str = "euclidean",
         strategies: Sequence[str] | Mapping[str, Mapping[str, float]] = (),
         samples: Samples | None = None,
@@ -99,9 +99,10 @@ class Recorder:
         soft_margin: bool = False,
         counts: bool = True,
     ) -> None:
-        if not (isinstance(margin, int | float) and math.isfinite(margin) and margin > 0):
+        self.margin = float(margin)
+        if not (math.isfinite(self.margin) and self.margin > 0):
             raise SettingError(f"The margin is {margin!r}: give a number above 0, in the unit of the distance.")
-        self.margin, self.distance, self.seed = float(margin), DISTANCES.get(distance).name, int(seed)
+        self.distance, self.seed = DISTANCES.get(distance).name, int(seed)
         self._strategies = RecordedStrategies(strategies, training or OWN, self.margin, self.seed)
         self._soft, self._counts = bool(soft_margin or (config or {}).get("soft_margin")), counts
         settings: dict[str, Any] = {
@@ -118,7 +119,7 @@ class Recorder:
         self._next = self._writer.committed + 1
         self._scheduled = frame_schedule() if frame_steps is None else iter(sorted(frame_steps))
         self._next_frame = next(self._scheduled, -1)
-        self._frame_rows = self._writer.read_frame_rows()
+        self._frame_rows, self._frame_dim = self._writer.read_frame_rows(), self._writer.read_frame_dim()
         self._pending: Float32[np.ndarray, "n D"] | None = None
         self._probe: Probe | None = None
         self._event = False
@@ -189,7 +190,8 @@ class Recorder:
         Args:
             embeddings: (B, D), torch or NumPy, float32 (others are recorded as float32).
             labels: B whole numbers or texts.
-            ids: B whole numbers or texts that name the samples; one may occur twice in a batch.
+            ids: B whole numbers or texts that name the samples. One may occur twice in a batch; then the sample is a
+                positive of itself, at distance 0.
             triplets: what is trained on: `Triplets`, or three arrays of batch slots.
             loss: of this batch; NaN is recorded as null.
             rows: instead of ids: B places in the `samples` given to the Recorder.
@@ -200,8 +202,10 @@ class Recorder:
 
         Raises:
             DataError: something does not fit; the step is not recorded then.
-            RunError: the disk is full or the folder gone.
+            RunError: the recorder is closed, the disk is full or the folder gone.
         """
+        if not self._writer.open:
+            raise RunError(f"The recorder of {str(self.path)!r} is closed: record inside its `with` block.")
         now = self._next
         self._probe = probe or self._probe
         if now <= self.committed:
@@ -276,6 +280,12 @@ class Recorder:
                 f"the same {len(self._frame_rows)} samples every time."
             )
         require_finite(points, self._next, float(points.sum()))
+        if self._frame_dim not in (None, points.shape[1]):
+            raise DataError(
+                f"The frame of step {self._next} has {points.shape[1]} dimensions and the frames before it "
+                f"{self._frame_dim}: give the same embedding every time."
+            )
+        self._frame_dim = points.shape[1]
         self._pending = points.cpu().numpy()
 
     def _who(
@@ -318,7 +328,7 @@ class Recorder:
             "step": self._next,
             "time": round(time.time(), 3),
             "frame": framed,
-            "loss": number(loss),
+            "loss": number(loss, "loss"),
         }
         if zones is not None:
             line["eligible"], line["hard"], line["semi_hard"] = zones.eligible, zones.hard, zones.semi_hard
@@ -340,7 +350,7 @@ class Recorder:
         if shadows:
             line["shadows"] = {name: one.as_shadow() for name, one in shadows.items()}
         for name, value in scalars.items():
-            line[name] = number(value)
+            line[name] = number(value, name)
         return line
 
     def _frame_numbers(self) -> dict[str, float | int | None]:

@@ -182,7 +182,12 @@ def as_embeddings(values: Any, step: int) -> Float[Tensor, "N D"]:
     Raises:
         DataError: they are not a table of numbers.
     """
-    tensor = values.detach() if isinstance(values, Tensor) else torch.from_numpy(np.array(values, np.float32))
+    try:
+        tensor = values.detach() if isinstance(values, Tensor) else torch.from_numpy(np.array(values, np.float32))
+    except (TypeError, ValueError):
+        raise DataError(
+            f"The embeddings of step {step} are no table of numbers: give one row of equally many numbers per sample."
+        ) from None
     if tensor.dtype != torch.float32:
         tensor = tensor.to(torch.float32)
     if tensor.ndim != 2 or not tensor.shape[1]:
@@ -217,10 +222,9 @@ def as_triplets(given: Any, batch: Batch, step: int) -> Triplets:
     Raises:
         DataError: lengths differ, a slot is not in the batch, or labels say that it is no triplet.
     """
-    if isinstance(given, Triplets):
-        return given
+    whole = (given.anchor, given.positive, given.negative) if isinstance(given, Triplets) else given
     try:
-        columns = [_slots(one) for one in given]
+        columns = [_slots(one) for one in whole]
     except TypeError:
         columns = []
     if len(columns) != 3:
@@ -249,18 +253,25 @@ def as_triplets(given: Any, batch: Batch, step: int) -> Triplets:
             f"labels {labels[anchor[t]]}, {labels[positive[t]]}, {labels[negative[t]]}: a positive is another sample "
             "of the anchor's class, a negative is of another class; check their order."
         )
-    return Triplets(*(torch.from_numpy(column) for column in columns))
+    return given if isinstance(given, Triplets) else Triplets(*(torch.from_numpy(column) for column in columns))
 
 
-def number(value: Any) -> float | int | None:
-    """A value as JSON can hold it: NaN and infinities become None."""
+def number(value: Any, name: str = "number") -> float | int | None:
+    """A value as JSON can hold it: NaN and infinities become None.
+
+    Raises:
+        DataError: it is not one number; `name` says which.
+    """
     if value is None:
         return None
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, bool | int):
-        return int(value)
-    return float(value) if math.isfinite(value) else None
+    try:
+        if hasattr(value, "item"):
+            value = value.item()
+        if isinstance(value, bool | int):
+            return int(value)
+        return float(value) if math.isfinite(value) else None
+    except (TypeError, ValueError, RuntimeError):
+        raise DataError(f"The {name} is {value!r}: give one number, or None.") from None
 
 
 def _slots(values: Any) -> Slots:

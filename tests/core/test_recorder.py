@@ -16,8 +16,9 @@ from tests.core import recorded
 
 from tripletscope import Recorder, Run, strategies
 from tripletscope.batch import Batch
-from tripletscope.errors import DataError, SettingError, UnknownNameError
+from tripletscope.errors import DataError, RunError, SettingError, UnknownNameError
 from tripletscope.frames import frame_schedule
+from tripletscope.triplets import Triplets
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -164,6 +165,17 @@ GOOD: dict[str, Any] = {"embeddings": np.eye(4, 2), "labels": [0, 0, 1, 1], "ids
         ({"triplets": [[-1], [1], [2]]}, "Among the anchors of step 0 is -1"),
         ({"triplets": [[0], [2], [1]]}, r"Triplet 0 .* with labels 0, 1, 0: .*check their order"),
         ({"triplets": [[0], [0], [2]]}, "a positive is another sample"),
+        (
+            {"triplets": Triplets(*torch.tensor([[0], [2], [1]]))},
+            r"Triplet 0 .* with labels 0, 1, 0: .*check their order",
+        ),
+        ({"triplets": Triplets(*torch.tensor([[0], [1], [4]]))}, "Among the negatives of step 0 is 4"),
+        ({"embeddings": [[0.0], [1.0, 2.0], [0.0], [0.0]]}, "no table of numbers"),
+        ({"embeddings": [["a"]] * 4}, "no table of numbers"),
+        ({"ids": np.array([1, 2, 3, 2**63], np.uint64)}, "no 64-bit whole number: give such numbers as texts"),
+        ({"ids": [1, 2, 3, 2**63]}, "no 64-bit whole number: give such numbers as texts"),
+        ({"loss": torch.ones(2)}, "loss is .*: give one number, or None"),
+        ({"phase": "warm"}, "phase is 'warm': give one number, or None"),
         ({"batch": Batch.from_embeddings(torch.eye(3), torch.tensor([0, 0, 1]))}, "holds 3 samples.*has 4"),
         (
             {"batch": Batch.from_embeddings(torch.eye(4), torch.tensor([0, 0, 1, 1]), "cosine")},
@@ -183,6 +195,19 @@ def test_what_does_not_fit_is_refused_in_a_sentence_and_not_recorded(
     run = Run.open(tmp_path / "run")
     assert run.step_count == 1
     assert list(run.samples.ids) == [1, 2, 3, 4]
+
+
+def test_a_margin_may_come_from_numpy_or_torch(tmp_path: Path) -> None:
+    for name, margin in (("numpy", np.float32(0.5)), ("torch", torch.tensor(0.5))):
+        with Recorder(tmp_path / name, margin=margin) as made:
+            assert made.margin == 0.5
+
+
+def test_a_closed_recorder_says_so(tmp_path: Path) -> None:
+    with Recorder(tmp_path / "run", margin=1.0) as made:
+        made.step(**GOOD)
+    with pytest.raises(RunError, match="is closed: record inside its `with` block"):
+        made.step(**GOOD)
 
 
 def test_settings_are_checked_before_anything_is_on_disk(tmp_path: Path) -> None:
@@ -259,6 +284,8 @@ def test_a_frame_shows_the_same_samples_every_time(recorder: Recorder) -> None:
     recorded.record_steps(recorder, 0, 1)
     with pytest.raises(DataError, match="other samples than the first one, or in another order"):
         recorder.frame(recorded.points(1)[:6], ids[:6][::-1])
+    with pytest.raises(DataError, match=r"has 7 dimensions and the frames before it [0-9]"):
+        recorder.frame(np.zeros((6, 7)), ids[:6])
     with pytest.raises(DataError, match="6 embeddings but 5 ids"):
         recorder.frame(recorded.points(1)[:6], ids[:5])
     with pytest.raises(DataError, match="not finite"):

@@ -353,6 +353,8 @@ def _ints_or_texts(values: Any, what: str) -> Int64[np.ndarray, "B"] | list[str]
         values = values.numpy(force=True)
     if isinstance(values, np.ndarray):
         if values.ndim == 1 and values.dtype.kind in "iu":
+            if values.dtype == np.uint64 and len(values) and int(values.max()) >= 2**63:
+                raise _too_large(what, int(values.max()))
             return values.astype(np.int64, copy=False)
         values = values.tolist()
     if not isinstance(values, Sequence) or isinstance(values, str):
@@ -360,8 +362,15 @@ def _ints_or_texts(values: Any, what: str) -> Int64[np.ndarray, "B"] | list[str]
     if all(isinstance(one, str) for one in values) and len(values):
         return [str(one) for one in values]
     if all(isinstance(one, int | np.integer) and not isinstance(one, bool) for one in values):
+        widest = max(values, key=abs, default=0)
+        if not -(2**63) <= widest < 2**63:
+            raise _too_large(what, widest)
         return np.array(values, np.int64)
     first = type(values[0]).__name__
     other = next((type(one).__name__ for one in values if type(one) is not type(values[0])), None)
     mixture = f" of {first} and {other} mixed" if other else f" of {first}"
     raise DataError(f"The {what} are a list{mixture}: give whole numbers or texts, one kind for the whole run.")
+
+
+def _too_large(what: str, value: int) -> DataError:
+    return DataError(f"Among the {what} is {value}, which is no 64-bit whole number: give such numbers as texts.")

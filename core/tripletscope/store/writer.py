@@ -190,6 +190,11 @@ class RunWriter:
         path = self.path / layout.FRAME_ROWS
         return np.load(path) if path.exists() else None
 
+    def read_frame_dim(self) -> int | None:
+        """The dimension of the frames so far; None before the first frame."""
+        first = next(iter(sorted((self.path / layout.FRAME_ROWS).parent.glob("step-*.npy"))), None)
+        return None if first is None else int(np.load(first, mmap_mode="r").shape[1])
+
     def _append_line(self, scalars: dict[str, Any]) -> None:
         self._lines.write((_ENCODER.encode(scalars) + "\n").encode())
 

@@ -22,7 +22,8 @@ For every anchor a: p = argmax { d(a,p) : y(p) = y(a), p ≠ a } and n = argmin 
 
 Hardest *within the batch*: as training goes on, even this triplet may be easy.
 
-**Ties**: the lowest slot. **Abstains** for an anchor without a positive, and where the batch holds a single class.
+**Ties**: the lowest slot. **Abstains** where the batch holds a single class. An anchor without a positive
+has no triplet, so it is not counted as an abstention.
 
 **Elsewhere.** Equal to pytorch-metric-learning's `BatchHardMiner` (its tie rule is not documented). triplet-reid and
 sentence-transformers let an anchor without a positive count with d(a,p) = 0, so it still pushes its nearest negative;

@@ -22,7 +22,8 @@ For every anchor a: p = argmin { d(a,p) : y(p) = y(a), p ≠ a } and n = argmin 
 
 A class need not become one ball: each sample only has to be close to *some* of its own.
 
-**Ties**: the lowest slot. **Abstains** for an anchor without a positive, and where the batch holds a single class.
+**Ties**: the lowest slot. **Abstains** where the batch holds a single class. An anchor without a positive
+has no triplet, so it is not counted as an abstention.
 
 **Departures.** The paper trains with a softmax over the two similarities at temperature 0.1; here the strategy
 chooses and the loss stays the run's own. The authors' code leaves out positives with s > 0.9999 as duplicates; we
