@@ -11,19 +11,20 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
-from tripletscope.analysis.probe import probe_labels
+from tripletscope.analysis.probe import probe_labels, telling_anchor
 from tripletscope.analysis.projection import Projection
 from tripletscope.errors import TripletscopeError
 from tripletscope.store.reader import Run
 from tripletscope.store.shelf import find_runs, stamp
 from tripletscope_app.component.pack import Scale, opening_zoom, pack_run, projection_of, race_scale
-from tripletscope_app.selection import own_strategy
+from tripletscope_app.selection import own_strategy, telling_step
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,14 @@ class Loaded:
     def labels(self) -> np.ndarray:
         """Class of each probe sample; the runs of a race share their probe set."""
         return probe_labels(self.runs[0])
+
+    @cached_property
+    def proposal(self) -> dict[str, Any]:
+        """What to open when nobody chose: a frame and an anchor at which the zones can be told apart."""
+        run = self.runs[0]
+        step = telling_step(list(run.frame_steps))
+        anchor, positive = telling_anchor(run, step)
+        return {"run": run.name, "step": step, "anchor": anchor, "positive": positive}
 
     def row(self, index: int) -> int:
         """The row in samples/ of a probe index."""

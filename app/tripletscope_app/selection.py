@@ -15,6 +15,17 @@ from tripletscope_app.theme import mark
 #: At step 0 all strategies look alike, at the end all is settled: in between one sees them differ.
 _TELLING_STEP = 30
 
+
+def telling_step(frames: Sequence[int]) -> int:
+    """The frame on which a run opens that nobody chose one for.
+
+    Example:
+        >>> telling_step([0, 10, 28, 60, 400]), telling_step([0, 2, 4])
+        (28, 2)
+    """
+    return nearest_frame(frames, min(_TELLING_STEP, frames[-1] // 2))
+
+
 #: Name under which a loop's own miner is recorded. Nobody can ask it again, so it has no lane.
 OWN = "own"
 
@@ -73,7 +84,7 @@ def settle(
     place = names.index(wanted) if wanted in names else 0
     frames = list(runs[place].frame_steps)
     if step is None or step > frames[-1]:
-        step = told.get("step", min(_TELLING_STEP, frames[-1] // 2))
+        step = told.get("step", telling_step(frames))
     if anchor is None or not 0 <= anchor < len(labels):
         anchor = told.get("anchor", 0)
         positive = told.get("positive") if positive is None else positive

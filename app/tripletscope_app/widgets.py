@@ -58,7 +58,7 @@ def settle_selection(race: Race, loaded: Loaded) -> Selection:
         step=state.get(state.STEP),
         anchor=loaded.index(state.get(state.ANCHOR)),
         positive=loaded.index(state.get(state.POSITIVE)),
-        opening=loaders.opening(race),
+        opening=loaders.opening(race) or loaded.proposal,
     )
     remember(race, loaded, chosen)
     return chosen
@@ -81,7 +81,7 @@ def hear(race: Race, loaded: Loaded) -> None:
     if report is None:
         return
     told = {**report, "run": loaded.runs[report["run"]].name}
-    remember(race, loaded, settle(loaded.runs, loaded.labels, **told, opening=loaders.opening(race)))
+    remember(race, loaded, settle(loaded.runs, loaded.labels, **told, opening=loaders.opening(race) or loaded.proposal))
     st.session_state["watch.heard"] = True
 
 

@@ -233,7 +233,7 @@ def test_the_address_restores_anchor_and_step(browser, server):
 def test_an_address_that_makes_no_sense_opens_the_first_race(browser, server):
     page = Watched(browser, server, "/?run=%3Cscript%3Ealert(1)%3C/script%3E&step=-1&anchor=1e9&positive=x&more=1")
     assert not page.complaints
-    assert page.root("anchor") == "0"
+    assert 0 <= int(page.root("anchor")) < int(page.root("n"))
     assert not page.page.locator("[data-testid=stException]").count()
     page.close()
 

@@ -7,7 +7,7 @@ from tests.app import tiny
 
 from tripletscope import Run, strategies
 from tripletscope.analysis.counterfactual import anchor_answer, decode, opening
-from tripletscope.analysis.probe import draw_candidates, probe_batch, probe_labels
+from tripletscope.analysis.probe import distances_from, draw_candidates, probe_batch, probe_labels, telling_anchor
 from tripletscope.batch import Batch
 from tripletscope.distances import pairwise
 from tripletscope.seeding import generator
@@ -124,3 +124,26 @@ def test_an_opening_holds_every_run_and_every_strategy(tmp_path):
     assert told["positive"] in told["answers"]["random"]["positives"]
     candidates = [answer["candidates"] for answer in told["answers"].values()]
     assert candidates[0] == candidates[1] == candidates[2], "one batch for the whole race"
+
+
+@pytest.mark.parametrize("distance", ["euclidean", "squared-euclidean", "cosine"])
+def test_distances_without_torch_are_those_with_it(distance):
+    points = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
+    theirs = pairwise(torch.from_numpy(points), distance).numpy()
+    np.testing.assert_allclose(distances_from(points[2], points, distance), theirs[2], atol=1e-6)
+
+
+def test_the_proposed_anchor_tells_the_zones_apart():
+    """On a shipped run, where many anchors have easy negatives only at that frame."""
+    from tripletscope.datasets import sample_data_dir
+
+    run = Run.open(sample_data_dir() / "races" / "digits-2d" / "semi-hard")
+    anchor, positive = telling_anchor(run, 30)
+    labels, rows = probe_labels(run), probe_batch(run, anchor)
+    assert positive in rows
+    assert positive != anchor
+    assert labels[positive] == labels[anchor]
+    d = distances_from(run.frames[30][anchor], run.frames[30][rows], run.distance)
+    gap = d[labels[rows] != labels[anchor]] - d[list(rows).index(positive)]
+    hard, easy = (gap <= 0).sum(), (gap >= run.margin).sum()
+    assert min(hard, len(gap) - hard - easy, easy) >= 5

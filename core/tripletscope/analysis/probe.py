@@ -7,10 +7,11 @@ named batch. The recorded batches hold another anchor at every step; this one ke
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 
 from tripletscope.seeding import derive_seed
 from tripletscope.store.reader import Run
+from tripletscope.zones import zone_codes_numpy
 
 #: A run of somebody else's loop does not say how its batches were drawn; then we take the defaults of `train`.
 CLASSES_PER_BATCH, SAMPLES_PER_CLASS = 8, 4
@@ -84,3 +85,41 @@ def probe_batch(run: Run, anchor: int) -> Int64[np.ndarray, " B"]:
         classes_per_batch=classes,
         samples_per_class=samples,
     )
+
+
+def distances_from(
+    anchor: Float[np.ndarray, " D"], others: Float[np.ndarray, "N D"], distance: str
+) -> Float[np.ndarray, " N"]:
+    """The named distance from one point to others, by differences; for looking around, without torch.
+
+    Example:
+        >>> distances_from(np.array([0.0, 0.0]), np.array([[3.0, 4.0]]), "euclidean").tolist()
+        [5.0]
+    """
+    if distance == "cosine":
+        lengths = np.linalg.norm(others, axis=1, keepdims=True)
+        anchor, others = anchor / max(np.linalg.norm(anchor), 1e-12), others / np.maximum(lengths, 1e-12)
+    squared = np.square(others - anchor).sum(axis=1)
+    if distance == "euclidean":
+        return np.asarray(np.sqrt(squared))
+    return np.asarray(squared / 2 if distance == "cosine" else squared)
+
+
+def telling_anchor(run: Run, step: int, *, tries: int = 60) -> tuple[int, int | None]:
+    """An anchor and a positive (probe indices) whose negatives lie in all three zones at that frame, most evenly.
+
+    A run of one's own has no opening that somebody chose, and a random anchor often has easy negatives only. `tries`
+    anchors, spread over the probe set, are looked at; the first of equals wins. Without any positive: (0, None).
+    """
+    labels, frame = probe_labels(run), np.asarray(run.frames[step], dtype=np.float32)
+    best: tuple[tuple[int, int], int, int | None] = ((-1, 0), 0, None)
+    for anchor in np.unique(np.linspace(0, len(labels) - 1, tries).astype(int)).tolist():
+        rows = probe_batch(run, anchor)
+        d = distances_from(frame[anchor], frame[rows], run.distance)
+        negative = labels[rows] != labels[anchor]
+        for slot in np.flatnonzero(~negative)[1:]:
+            counts = np.bincount(zone_codes_numpy(d[negative] - d[slot], run.margin), minlength=3)
+            score = (int(counts.min()), -int(counts.max()))
+            if score > best[0]:
+                best = (score, anchor, int(rows[slot]))
+    return best[1], best[2]
