@@ -42,7 +42,7 @@ class Helper:
     """
 
     def __init__(self, command: list[str] | None = None) -> None:
-        self._command = command or [sys.executable, "-m", "tripletscope_app.answers"]
+        self._command = command or [sys.executable, "-P", "-m", "tripletscope_app.answers"]
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None

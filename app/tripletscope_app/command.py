@@ -60,7 +60,8 @@ def free_port(host: str, first: int = 8501, tries: int = 100) -> int:
 
 def command_line(runs: list[Path], host: str, port: int, browser: bool) -> list[str]:
     """What starts the server; the settings beside the door do the rest."""
-    streamlit = [sys.executable, "-m", "streamlit", "run", str(DOOR)]
+    # -P: a click.py that lies in the user's folder must not be taken for the package of that name.
+    streamlit = [sys.executable, "-P", "-m", "streamlit", "run", str(DOOR)]
     streamlit += [f"--server.address={host}", f"--server.port={port}", f"--server.headless={str(not browser).lower()}"]
     return [*streamlit, "--", *(part for run in runs for part in ("--run", str(run)))]
 

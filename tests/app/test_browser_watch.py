@@ -38,7 +38,7 @@ class Server:
         settings = [f"--server.port={self.port}", "--server.headless=true"]
         given = [part for run in runs for part in ("--run", str(run))]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", str(MAIN), *settings, "--", *given],
+            [sys.executable, "-P", "-m", "streamlit", "run", str(MAIN), *settings, "--", *given],
             cwd=folder,
             stdout=self.log,
             stderr=subprocess.STDOUT,

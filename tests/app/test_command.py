@@ -49,8 +49,9 @@ def test_a_taken_port_is_passed_over():
 @pytest.mark.skipif(os.name != "posix", reason="ends the server with a signal")
 def test_it_serves_from_any_folder_and_prints_its_address(tmp_path):
     port = command.free_port("127.0.0.1", 8750)
+    (tmp_path / "click.py").write_text("raise RuntimeError('not the package of that name')\n")
     server = subprocess.Popen(
-        [sys.executable, "-m", "tripletscope", "app", "--port", str(port)],
+        [sys.executable, "-P", "-m", "tripletscope", "app", "--port", str(port)],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         text=True,

@@ -138,3 +138,13 @@ def test_text_ids_and_no_thumbnails(tmp_path):
     assert header["texts"][0] == "<b>x</b>"
     assert header["thumb"] is None
     assert "sprite" not in arrays
+
+
+def test_what_travels_with_every_click_is_a_few_lines():
+    """Streamlit sends a component's code with each change of its data; the instrument's own code goes once, apart."""
+    from tripletscope_app import component
+
+    assert len(component._read("stub.js")) < 2_000
+    code = component.shelved(component.bundle("view"), component._read("instrument.css"))
+    assert code.count("export default") == 1
+    assert "ts-instrument" in code

@@ -1,8 +1,9 @@
 """The instrument: map, ruler, curves and scrubber, drawn in the browser by our own ES modules.
 
 No build step: the modules beside this file are joined in the order of modules.json and handed to Streamlit as text.
-Two components share one store in the page. The loader takes a run's frames over once; the view gets small JSON. So
-a click costs a few kilobytes, and scrubbing costs nothing.
+Streamlit sends a component's code again with every change of its data, so what is constant has components of its own,
+which are sent once: one brings the instrument's code and style, one for each run brings its frames. The view that
+changes is a few lines that find them in the page, and small JSON. Scrubbing costs nothing.
 """
 
 from __future__ import annotations
@@ -34,33 +35,49 @@ def bundle(entry: str) -> str:
     return "\n".join(parts)
 
 
-def _unwrapping(module: str) -> str:
-    """The module, whose component takes its data out of a list of one.
-
-    Streamlit looks through the values of a dict for data frames, and imports pandas to do so: half a second of the
-    first page. It leaves a list alone.
-    """
+def shelved(module: str, css: str) -> str:
+    """The module as one that draws nothing: it leaves the drawing function of `module` in the page for the view."""
     named = _DEFAULT.search(module)
     assert named is not None, "the last module exports a named default function"
-    unwrap = f"export default (given) => {named[1]}({{ ...given, data: given.data?.[0] }});\n"
-    return _DEFAULT.sub(r"function \1", module) + "\n" + unwrap
+    tail = f"""
+const instrumentSheet = new CSSStyleSheet();
+instrumentSheet.replaceSync({json.dumps(css)});
+function showDressed(given) {{
+  const root = given.parentElement;
+  if (!root.adoptedStyleSheets.includes(instrumentSheet)) root.adoptedStyleSheets.push(instrumentSheet);
+  return {named[1]}(given);
+}}
+export default function shelveCode() {{
+  globalThis.__tripletscope_show ??= showDressed;
+  document.dispatchEvent(new Event("tripletscope:code"));
+}}
+"""
+    return _DEFAULT.sub(r"function \1", module) + tail
 
 
 @cache
 def _component(entry: str) -> Callable[..., Any]:
     """The registered component. Registered when first mounted: at import there is no server to register with."""
+    if entry == "code":
+        code = shelved(bundle("view"), _read("instrument.css"))
+        return st.components.v2.component("tripletscope_code", js=code)
     if entry == "loader":
         return st.components.v2.component("tripletscope_loader", js=bundle(entry))
-    return st.components.v2.component("tripletscope_view", js=_unwrapping(bundle(entry)), css=_read("instrument.css"))
+    return st.components.v2.component("tripletscope_view", js=_read("stub.js"))
 
 
 def load_runs(packed: Mapping[str, bytes]) -> None:
-    """Hands packed runs, by digest, to the browser; unchanged bytes are sent once."""
+    """Hands the instrument's code and packed runs, by digest, to the browser; what is unchanged is sent once."""
     with st.container(key="unseen"):
+        _component("code")(key="code", height=1)
         for digest, blob in packed.items():
             _component("loader")(key=f"blob-{digest}", data=blob, height=1)
 
 
 def instrument(data: Mapping[str, Any], *, key: str, on_selection_change: Callable[[], None]) -> Any:
-    """Mounts the view; its result has `.selection`, the last one that the browser reported, or None."""
+    """Mounts the view; its result has `.selection`, the last one that the browser reported, or None.
+
+    The data go as a list of one: Streamlit looks through the values of a dict for data frames, and imports pandas to
+    do so, half a second of the first page. It leaves a list alone.
+    """
     return _component("view")(key=key, data=[data], on_selection_change=on_selection_change)
