@@ -175,6 +175,8 @@ def serve() -> None:
     # What libraries print must not mix with our lines: keep the pipe for ourselves, and send prints to stderr.
     pipe = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    if hasattr(os, "nice"):
+        os.nice(5)  # the page that is being drawn goes first
     import torch
 
     import tripletscope.strategies  # noqa: F401  (so that the first question finds everything loaded)
