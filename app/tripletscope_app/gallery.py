@@ -18,6 +18,7 @@ from tripletscope_app.component.pack import projection_of
 from tripletscope_app.loaders import Race
 from tripletscope_app.selection import own_strategy
 
+_OPEN = "watch.gallery.open"  # in the session
 _SIDE = 112  # pixels of a thumbnail map
 # Ten hues that stay apart; only a hint of who sits where, the map itself writes the classes.
 _HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A7D00", "#6B5B95", "#777777", "#A0522D")
@@ -38,7 +39,9 @@ def bar(race: Race) -> None:
             label_visibility="collapsed",
             on_change=lambda: choose(st.session_state[f"watch.race.{race.key}"]),
         )
-        if st.button("All runs…", key="watch.gallery"):
+        st.button("All runs…", key="watch.gallery", on_click=lambda: st.session_state.update({_OPEN: True}))
+        # Open until it is closed, and not for one run of the script: an answer that arrives draws the page again.
+        if st.session_state.get(_OPEN):
             dialog()
         if race.title != race.chip:
             st.text(race.title, width="content")
@@ -50,7 +53,11 @@ def choose(link: str | None) -> None:
         state.overrule(run=link, step=None, anchor=None, positive=None)
 
 
-@st.dialog("Choose a run", width="large")
+def _close() -> None:
+    st.session_state[_OPEN] = False
+
+
+@st.dialog("Choose a run", width="large", on_dismiss=_close)
 def dialog() -> None:
     """Every race and run that was found."""
     for race in loaders.all_races():
@@ -83,6 +90,7 @@ def _card(race: Race, folder: Path, points: np.ndarray, labels: np.ndarray, reac
         st.text("\n".join(lines), width="content")
     if st.button("Watch", key=f"gallery.{folder}", width="stretch", disabled=not len(points)):
         choose(race.link(run.name))
+        _close()
         st.rerun()
 
 

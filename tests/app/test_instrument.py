@@ -397,9 +397,10 @@ def test_a_click_on_a_point_makes_it_the_anchor(open_page: Callable[..., Any], t
     wait_for(page, f"e.dataset.anchor === '{wanted}'")
     page.wait_for_selector(".ts-card", state="hidden")  # it spoke of the distance from the anchor before
     (call,) = calls(page)
+    plain = {"lane": "random", "margin": None, "space": None, "focus": None, "span": None}
     assert call == {
         "name": "selection",
-        "value": {"run": "fake-random", "step": 30, "anchor": wanted, "positive": None, "rev": 1},
+        "value": {"run": "fake-random", "step": 30, "anchor": wanted, "positive": None, "rev": 1, **plain},
     }
     assert "asking the engine" in page.inner_text(".ts-waiting")
     assert page.locator(".ts-skeleton").count() > 0

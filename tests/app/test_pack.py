@@ -145,6 +145,6 @@ def test_what_travels_with_every_click_is_a_few_lines():
     from tripletscope_app import component
 
     assert len(component._read("stub.js")) < 2_000
-    code = component.shelved(component.bundle("view"), component._read("instrument.css"))
+    code = component.shelved(component.bundle("view"), component.style())
     assert code.count("export default") == 1
     assert "ts-instrument" in code

@@ -28,11 +28,17 @@ def _read(name: str) -> str:
 
 @cache
 def bundle(entry: str) -> str:
-    """One ES module with everything that `entry` ("view" or "loader") needs, in the order of modules.json."""
+    """One ES module with everything that `entry` ("view", "loader", "news") needs, in the order of modules.json."""
     parts = []
     for name in json.loads(_read("modules.json"))[entry]:
         parts.append(f"// {name}\n" + _EXPORT.sub("", _IMPORT.sub("", _read(name))))
     return "\n".join(parts)
+
+
+@cache
+def style() -> str:
+    """The style sheets of all panels, joined in the order of modules.json."""
+    return "\n".join(_read(name) for name in json.loads(_read("modules.json"))["style"])
 
 
 def shelved(module: str, css: str) -> str:
@@ -59,10 +65,10 @@ export default function shelveCode() {{
 def _component(entry: str) -> Callable[..., Any]:
     """The registered component. Registered when first mounted: at import there is no server to register with."""
     if entry == "code":
-        code = shelved(bundle("view"), _read("instrument.css"))
+        code = shelved(bundle("view"), style())
         return st.components.v2.component("tripletscope_code", js=code)
-    if entry == "loader":
-        return st.components.v2.component("tripletscope_loader", js=bundle(entry))
+    if entry in ("loader", "news"):
+        return st.components.v2.component(f"tripletscope_{entry}", js=bundle(entry))
     return st.components.v2.component("tripletscope_view", js=_read("stub.js"))
 
 
@@ -74,10 +80,29 @@ def load_runs(packed: Mapping[str, bytes]) -> None:
             _component("loader")(key=f"blob-{digest}", data=blob, height=1)
 
 
-def instrument(data: Mapping[str, Any], *, key: str, on_selection_change: Callable[[], None]) -> Any:
+def load_more(key: str, blob: bytes) -> None:
+    """Hands bytes that came later, an aside or a layout, to the browser. `key` names the content."""
+    _component("loader")(key=f"blob-{key}", data=blob, height=1)
+
+
+def tell_news(news: Mapping[str, Any], *, key: str = "news") -> None:
+    """Small JSON for the page, such as the progress of a computation; the instrument is not drawn again."""
+    _component("news")(key=key, data=[news], height=1)
+
+
+def instrument(
+    data: Mapping[str, Any],
+    *,
+    key: str,
+    on_selection_change: Callable[[], None],
+    on_request_change: Callable[[], None] = lambda: None,
+) -> Any:
     """Mounts the view; its result has `.selection`, the last one that the browser reported, or None.
+
+    `.request` lives for one run: something that the browser asked for, such as a map or another anchor.
 
     The data go as a list of one: Streamlit looks through the values of a dict for data frames, and imports pandas to
     do so, half a second of the first page. It leaves a list alone.
     """
-    return _component("view")(key=key, data=[data], on_selection_change=on_selection_change)
+    heard = {"on_selection_change": on_selection_change, "on_request_change": on_request_change}
+    return _component("view")(key=key, data=[data], **heard)

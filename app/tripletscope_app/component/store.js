@@ -1,4 +1,5 @@
-// One recorded run, as it arrived: a binary blob turned into typed arrays, kept where both components find it.
+// What Python sends as bytes, turned into typed arrays and kept where every component finds it: recorded runs, and what
+// follows later for a run that is watched: its aside (the population's numbers over time) and layouts (other maps).
 //
 // Layout: [u32 header length, little-endian][JSON header][sections]. Offsets count from the first section, and every
 // section starts on four bytes, so Float32Array can look straight into the buffer without a copy.
@@ -8,7 +9,7 @@ const ARRAY_TYPES = { f32: Float32Array, i32: Int32Array, u16: Uint16Array, u8: 
 // Runs stay in memory across page switches (the browser would not get the bytes again); the oldest leave first.
 const RUNS_KEPT = 12;
 
-/** A run: the header's fields, plus `pos`, `row`, `label`, `series` and `sprite` as typed arrays. */
+/** The header's fields plus each section as a typed array; of a run: `pos`, `row`, `label`, `series` and `sprite`. */
 export function parseBlob(bytes) {
   const start = bytes.byteOffset;
   // A Uint8Array from a websocket message may begin anywhere; typed arrays need their own alignment.
@@ -22,7 +23,7 @@ export function parseBlob(bytes) {
     const count = shape.reduce((product, size) => product * size, 1);
     run[name] = new ARRAY_TYPES[dtype](buffer, base + 4 + length + offset, count);
   }
-  run.seriesOf = indexSeries(run);
+  if (run.series) run.seriesOf = indexSeries(run);
   return run;
 }
 
@@ -47,6 +48,33 @@ export function shelveRun(run) {
   shelf[run.digest] = run;
   for (const digest of Object.keys(shelf).slice(0, -RUNS_KEPT)) delete shelf[digest];
   document.dispatchEvent(new CustomEvent("tripletscope:run", { detail: run.digest }));
+}
+
+/** Asides by digest of the run: violations, picked negatives, planes and findings over time. */
+export function asideShelf() {
+  runShelf();
+  return (globalThis.__tripletscope.asides ??= {});
+}
+
+/** Layouts by "digest/space": other maps of a run than the one it came with. */
+export function layoutShelf() {
+  runShelf();
+  return (globalThis.__tripletscope.layouts ??= {});
+}
+
+/** What Python last said outside the view: {projection: {...}, ...}; small JSON that changes while something is computed. */
+export function newsBoard() {
+  runShelf();
+  return (globalThis.__tripletscope.news ??= {});
+}
+
+/** Puts parsed bytes on the shelf of their kind and tells every view. */
+export function shelve(parsed) {
+  if (parsed.kind === "aside") asideShelf()[parsed.digest] = parsed;
+  else if (parsed.kind === "layout") layoutShelf()[`${parsed.digest}/${parsed.space}`] = parsed;
+  else if (!(parsed.digest in runShelf())) return shelveRun(parsed);
+  for (const shelf of [asideShelf(), layoutShelf()]) for (const key of Object.keys(shelf).slice(0, -2 * RUNS_KEPT)) delete shelf[key];
+  document.dispatchEvent(new CustomEvent("tripletscope:aside", { detail: parsed.digest }));
 }
 
 /** Index of the frame that shows `step`: the nearest recorded one, the earlier of two equally near. */

@@ -1,7 +1,7 @@
 // The instrument: one map, one ruler, one scrubber, one state. Python sends runs once and small JSON afterwards; it hears
 // of a new anchor, positive or run, and of time only when it has come to rest.
 import { h } from "./dom.js";
-import { nearestFrame, runShelf } from "./store.js";
+import { asideShelf, layoutShelf, nearestFrame, newsBoard, runShelf } from "./store.js";
 import { readTheme } from "./theme.js";
 import { createState, touches } from "./state.js";
 import { currentAnswer, decodeAnswer } from "./answers.js";
@@ -13,6 +13,11 @@ import { createSentence } from "./sentence.js";
 import { createScrubber } from "./scrubber.js";
 import { createCounters } from "./counters.js";
 import { createCurves } from "./curves.js";
+import { createPlane } from "./plane.js";
+import { createStrip } from "./strip.js";
+import { createEvents } from "./events.js";
+import { createViolations } from "./violations.js";
+import { createRivals } from "./rivals.js";
 import { createPlayer } from "./player.js";
 import { createTopbar } from "./topbar.js";
 
@@ -31,10 +36,16 @@ function createInstrument(parent) {
   const root = h("div", { class: "ts-instrument" });
   const state = createState({
     title: "", subtitle: "", race: [], strategies: [], runs: { ...runShelf() }, answers: new Map(), message: null, asking: false,
+    asides: { ...asideShelf() }, layouts: { ...layoutShelf() }, news: { ...newsBoard() },
     run: null, frame: 0, t: 0, anchor: 0, positive: null, lane: null, hover: null, pinned: null,
+    // margin: somebody's what-if, null = the run's own. space: which map, null = the run's own. focus: [anchor class, negative
+    // class or null] that everything else steps back for. span: [first, last] frame that sums run over, null = all.
+    margin: null, space: null, focus: null, span: null,
+    hoverFrame: null, hoverClasses: null, // a frame, and [anchor class, negative class or null], under the pointer anywhere
     playing: false, dragging: false, notes: true, steered: false, camera: { x: 0, y: 0, zoom: 1 }, theme: null, zoneColours: null,
   });
   let send = () => {};
+  let trigger = () => {};
   let wish = null; // the selection as Python last asked for it, until its run has arrived
   let seenRevision = -Infinity;
   let zoom = null;
@@ -46,7 +57,9 @@ function createInstrument(parent) {
     const s = state.get();
     const run = s.runs[s.run];
     const positive = currentAnswer(s)?.positive ?? s.positive;
-    return { run: s.run, step: run ? run.frames[s.frame] : 0, anchor: s.anchor, positive, rev: seenRevision };
+    const { lane, margin, space, focus } = s;
+    const span = s.span && run ? s.span.map((frame) => run.frames[frame]) : null;
+    return { run: s.run, step: run ? run.frames[s.frame] : 0, anchor: s.anchor, positive, lane, margin, space, focus, span, rev: seenRevision };
   }
 
   function commit() {
@@ -67,6 +80,31 @@ function createInstrument(parent) {
     stepBy: player.stepBy,
     cameraHome: () => glideCamera(state, homeCamera(state.get().runs[state.get().run]), 250),
     selectLane: (name) => state.set({ lane: name }),
+    commit,
+    goTo(frame) {
+      player.goTo(frame);
+      commit();
+    },
+    /** A what-if margin while it is dragged; null = the run's own. `commit` when it comes to rest. */
+    setMargin: (margin) => state.set({ margin }),
+    setSpace(space) {
+      state.set({ space });
+      commit();
+    },
+    setFocus(focus) {
+      state.set({ focus });
+      commit();
+    },
+    setSpan(span) {
+      state.set({ span });
+      commit();
+    },
+    /** Asks Python for something that is no selection: {kind: "seek", what: "violating" | "disagree"}, {kind: "umap"}, … */
+    request: (what) => trigger("request", { ...selection(), ...what }),
+    randomAnchor() {
+      const s = state.get();
+      actions.selectAnchor(Math.floor(Math.random() * s.runs[s.run].n));
+    },
     selectAnchor(index) {
       if (index === state.get().anchor) return;
       state.set({ anchor: index, positive: null, hover: null, pinned: null, message: null });
@@ -107,8 +145,16 @@ function createInstrument(parent) {
   const sentence = createSentence(context);
   const counters = createCounters(context);
   const curves = createCurves(context);
+  const plane = createPlane(context);
+  const strip = createStrip(context);
+  const events = createEvents(context);
+  const violations = createViolations(context);
+  const rivals = createRivals(context);
   const right = h("div", { class: "ts-right" }, ruler.element, sentence.element);
-  root.append(topbar.element, scrubber.element, h("div", { class: "ts-main" }, map.element, right), counters.element, curves.element);
+  root.append(
+    topbar.element, scrubber.element, h("div", { class: "ts-main" }, map.element, right), counters.element,
+    h("div", { class: "ts-pair" }, plane.element, strip.element), events.element, curves.element, violations.element, rivals.element,
+  );
 
   /** Takes Python's selection once its run is here. */
   function adopt() {
@@ -118,7 +164,13 @@ function createInstrument(parent) {
     const frame = nearestFrame(run, wish.step ?? run.frames.at(-1));
     const anchor = Number.isInteger(wish.anchor) && wish.anchor >= 0 && wish.anchor < run.n ? wish.anchor : 0;
     const s = state.get();
-    state.set({ run: wish.run, frame, t: frame, anchor, positive: wish.positive ?? null, lane: laneFor(run, s), playing: false, dragging: false, hover: null, pinned: null });
+    const known = s.strategies.some((strategy) => strategy.name === wish.lane);
+    const frameOf = (step) => nearestFrame(run, step);
+    state.set({
+      run: wish.run, frame, t: frame, anchor, positive: wish.positive ?? null, lane: known ? wish.lane : laneFor(run, s),
+      margin: wish.margin ?? null, space: wish.space ?? null, focus: wish.focus ?? null, span: wish.span?.map(frameOf) ?? null,
+      playing: false, dragging: false, hover: null, pinned: null,
+    });
     if (!opened) {
       opened = true;
       state.set({ camera: openingCamera(run, frame, zoom) });
@@ -178,7 +230,8 @@ function createInstrument(parent) {
       ArrowRight: () => step(event.shiftKey ? 10 : 1),
       Home: () => step(-last),
       End: () => step(last),
-      a: () => actions.selectAnchor(Math.floor(Math.random() * s.runs[s.run].n)),
+      a: actions.randomAnchor,
+      n: () => actions.request({ kind: "seek", what: "violating" }),
     };
     if (event.key === " " && !control) {
       if (!event.repeat) player.toggle();
@@ -192,7 +245,12 @@ function createInstrument(parent) {
   // Focus stays where it is when a pointer presses a button, so that Space goes on meaning "play".
   const onPress = (event) => event.target.closest?.("button") && event.preventDefault();
 
+  const onAside = () => state.set({ asides: { ...asideShelf() }, layouts: { ...layoutShelf() } });
+  const onNews = () => state.set({ news: { ...newsBoard() } });
+
   document.addEventListener("tripletscope:run", onRun);
+  document.addEventListener("tripletscope:aside", onAside);
+  document.addEventListener("tripletscope:news", onNews);
   document.addEventListener("keydown", onKey);
   root.addEventListener("mousedown", onPress);
 
@@ -215,8 +273,9 @@ function createInstrument(parent) {
 
   return {
     root,
-    update(data, setStateValue) {
+    update(data, setStateValue, setTriggerValue) {
       send = setStateValue;
+      trigger = setTriggerValue;
       if (root.parentNode !== parent) parent.append(root);
       retheme();
       takeAnswers(data.answers);
@@ -234,26 +293,28 @@ function createInstrument(parent) {
         wish = asked;
       }
       adopt();
-      for (const panel of [scrubber, map, ruler, curves]) panel.resize();
+      for (const panel of [scrubber, map, ruler, curves, plane, strip, events, violations, rivals]) panel.resize();
       state.flush();
     },
     stop() {
       state.set({ gone: true });
       clearTimeout(keyTimer);
       document.removeEventListener("tripletscope:run", onRun);
+      document.removeEventListener("tripletscope:aside", onAside);
+      document.removeEventListener("tripletscope:news", onNews);
       document.removeEventListener("keydown", onKey);
-      for (const part of [player, sprites, topbar, scrubber, map, ruler, sentence, counters, curves]) part.stop();
+      for (const part of [player, sprites, topbar, scrubber, map, ruler, sentence, counters, curves, plane, strip, events, violations, rivals]) part.stop();
       state.stop();
       root.remove();
     },
   };
 }
 
-export default function showInstrument({ data, parentElement, setStateValue }) {
+export default function showInstrument({ data, parentElement, setStateValue, setTriggerValue }) {
   if (!data) return undefined;
   if (!instruments.has(parentElement)) instruments.set(parentElement, createInstrument(parentElement));
   const instrument = instruments.get(parentElement);
-  instrument.update(data, setStateValue);
+  instrument.update(data, setStateValue, setTriggerValue);
   return () => {
     instrument.stop();
     if (instruments.get(parentElement) === instrument) instruments.delete(parentElement);

@@ -16,7 +16,6 @@ import numpy as np
 from PIL import Image
 
 HERE = Path(__file__).resolve().parent
-COMPONENT = HERE.parents[2] / "app" / "tripletscope_app" / "component"
 STEPS = 400
 MARGIN = 1.0
 
@@ -284,11 +283,11 @@ def view_state(runs: list[tuple[str, str]], answers: dict, **selection: object) 
 
 def write_page(folder: Path) -> None:
     """The page itself, the style sheet and the two bundles, joined by the app's own joiner."""
-    from tripletscope_app.component import bundle
+    from tripletscope_app.component import bundle, style
 
-    for kind in ("view", "loader"):
+    for kind in ("view", "loader", "news"):
         (folder / f"{kind}.bundle.js").write_text(bundle(kind))
-    shutil.copy(COMPONENT / "instrument.css", folder / "instrument.css")
+    (folder / "instrument.css").write_text(style())
     shutil.copy(HERE / "index.html", folder / "index.html")
 
 
