@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import json
 import re
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -16,83 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.app.harness import fake
+from tests.app.harness.numbers import equation, expected, picture, triplet
+from tests.app.harness.page import READY, ROOT, calls, root, sentence, settle, wait_for, where
 
 pytestmark = pytest.mark.browser
-ROOT = ".ts-instrument"
-READY = f"{ROOT}[data-ready=true]"
-PATIENCE = 30_000  # ms: a loaded two-core machine with software WebGL takes its time
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
-    """A folder and the address it is served at."""
-    folder = tmp_path_factory.mktemp("instrument")
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield folder, f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture(scope="module")
-def truth(site: tuple[Path, str]) -> dict[str, Any]:
-    """The three fake runs that most tests look at, as arrays."""
-    return fake.build(site[0] / "plain")
-
-
-@pytest.fixture
-def open_page(browser: Any, site: tuple[Path, str], truth: dict[str, Any]) -> Iterator[Callable[..., Any]]:
-    """Opens the harness; at the end no page may have logged an error or asked another machine for anything."""
-    pages, errors = [], []
-
-    def open_(folder: str = "plain", query: str = "", *, width: int = 1280, height: int = 800, **more: Any) -> Any:
-        page = browser.new_page(viewport={"width": width, "height": height}, **more)
-        pages.append(page)
-        page.set_default_timeout(PATIENCE)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        page.on("request", lambda r: None if r.url.startswith((site[1], "blob:", "data:")) else errors.append(r.url))
-        page.goto(f"{site[1]}/{folder}/index.html{query}")
-        if query != "?hold":
-            page.wait_for_selector(READY)
-            page.wait_for_function("document.body.dataset.harness === 'ready'")
-        return page
-
-    yield open_
-    for page in pages:
-        page.close()
-    assert errors == []
-
-
-def root(page: Any, name: str) -> str:
-    return page.eval_on_selector(ROOT, f"e => e.dataset.{name} ?? ''")
-
-
-def calls(page: Any) -> list[dict[str, Any]]:
-    return page.evaluate("harness.calls")
-
-
-def wait_for(page: Any, script: str) -> None:
-    page.wait_for_function(f"() => {{ const e = harness.root(); return {script}; }}")
-
-
-def settle(page: Any) -> None:
-    """Waits until two animation frames have passed, and with them every pending redraw."""
-    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-
-
-def sentence(page: Any) -> str:
-    return page.inner_text(".ts-sentence-first") + " | " + page.inner_text(".ts-sentence-second")
-
-
-def where(page: Any, index: int) -> tuple[float, float]:
-    spot = page.evaluate(f"harness.root().tripletscope.project({index})")
-    return spot["x"], spot["y"]
 
 
 def coloured(page: Any) -> np.ndarray:
@@ -120,65 +44,6 @@ def lonely_point(page: Any, besides: set[int]) -> int:
     near[np.abs(spots[:, None] - pinned[None]).max(-1).min(1) < 70] = 0
     near[~inner] = 0
     return int(near.argmax())
-
-
-# --- numbers as Python knows them ---
-
-
-def picture(truth: dict[str, Any], digest: str, step: int) -> tuple[dict[str, Any], int, np.ndarray]:
-    told = truth["answers"][digest]
-    frame = truth["frames"].index(step)
-    return told, frame, fake.distances_from(truth["positions"][digest], told["anchor"], told["candidates"])[frame]
-
-
-def decoded(text: str, dtype: str, *shape: int) -> np.ndarray:
-    import base64
-
-    return np.frombuffer(base64.b64decode(text), dtype).reshape(shape)
-
-
-def expected(truth: dict[str, Any], digest: str, step: int, strategy: str, positive: int) -> dict[str, Any] | None:
-    """d_ap, d_an, gap, zone and loss of a strategy's pick; None where it abstains."""
-    told, frame, d = picture(truth, digest, step)
-    shape = (len(told["frames"]), len(told["positives"]))
-    pick = int(decoded(told["picks"][strategy], "<i2", *shape)[frame, told["positives"].index(positive)])
-    if pick < 0:
-        return None
-    if strategy in told["own_positive"]:
-        positive = told["positives"][int(decoded(told["own_positive"][strategy], "<i2", shape[0])[frame])]
-    negative = told["negatives"][pick]
-    return triplet(told, d, positive, negative)
-
-
-def triplet(told: dict[str, Any], d: np.ndarray, positive: int, negative: int) -> dict[str, Any]:
-    d_ap, d_an = d[told["candidates"].index(positive)], d[told["candidates"].index(negative)]
-    gap = np.float32(d_an - d_ap)
-    zone = "hard" if gap <= 0 else "easy" if gap >= np.float32(fake.MARGIN) else "semi-hard"
-    loss = max(0.0, fake.MARGIN - float(gap))
-    return {
-        "negative": negative,
-        "d_ap": float(d_ap),
-        "d_an": float(d_an),
-        "gap": float(gap),
-        "zone": zone,
-        "loss": loss,
-    }
-
-
-def decimals(*values: float) -> int:
-    largest = max(abs(v) for v in values)
-    return 2 if largest == 0 else min(6, max(1, 2 - int(np.floor(np.log10(largest)))))
-
-
-def equation(m: dict[str, Any]) -> str:
-    digits = decimals(m["d_ap"], m["d_an"])
-
-    def n(value: float) -> str:
-        text = f"{value:.{digits}f}"
-        return (text.replace("-", "") if float(text) == 0 else text).replace("-", "\u2212")
-
-    end = f" = loss {n(m['loss'])}" if m["loss"] > 0 else " is below 0: loss 0"
-    return f"d(a,p) {n(m['d_ap'])} \u2212 d(a,n) {n(m['d_an'])} + margin {n(fake.MARGIN)}{end}, gap {n(m['gap'])}"
 
 
 # --- drawing ---
