@@ -8,7 +8,15 @@ import os
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
+import atexit
 import shutil
+import tempfile
+
+# What the tests compute is kept apart from what this machine's user keeps; the processes that tests start inherit it.
+if "TRIPLETSCOPE_CACHE" not in os.environ:
+    os.environ["TRIPLETSCOPE_CACHE"] = tempfile.mkdtemp(prefix="tripletscope-tests-")
+    atexit.register(shutil.rmtree, os.environ["TRIPLETSCOPE_CACHE"], ignore_errors=True)
+
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
