@@ -223,6 +223,59 @@ def pack(header: dict, positions: np.ndarray, labels: np.ndarray, series: dict, 
     return struct.pack("<I", len(text)) + text + body
 
 
+def layout(
+    digest: str,
+    space: str,
+    frames: list[int],
+    *,
+    pos: np.ndarray | None = None,
+    kept: np.ndarray | None = None,
+    trust: np.ndarray | None = None,
+    moved: np.ndarray | None = None,
+    stayed: np.ndarray | None = None,
+    **header: object,
+) -> bytes:
+    """The blob of another map of a run: positions (F, N, 2) and fidelity (F,), or what moved and stayed (F, N)."""
+    sections = {"pos": pos, "kept": kept, "trust": trust, "moved": moved, "stayed": stayed}
+    body, places = b"", {}
+    for name, array in sections.items():
+        if array is None:
+            continue
+        places[name] = {"offset": len(body), "dtype": "f32", "shape": list(array.shape)}
+        body += np.ascontiguousarray(array, "<f4").tobytes()
+    more = {"version": 1, "kind": "layout", "digest": digest, "space": space, "frames": frames, **header}
+    if pos is not None:
+        flat = pos[np.isfinite(pos).all(-1)]
+        low, high = flat.min(0), flat.max(0)
+        more = {
+            "centre": ((low + high) / 2).tolist(),
+            "extent": float(0.52 * (high - low).max()),
+            "badge": "UMAP, aligned through time",
+            "seconds": 8.0,
+            **more,
+        }
+    text = json.dumps({**more, "sections": places}).encode()
+    text += b" " * (-(4 + len(text)) % 4)
+    return struct.pack("<I", len(text)) + text + body
+
+
+def umap_like(positions: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Positions (F, N, 2) that keep neighbours and lie about distances: islands on a grid, as UMAP draws them."""
+    classes = int(labels.max()) + 1
+    side = int(np.ceil(np.sqrt(classes)))
+    islands = np.stack([np.arange(classes) % side, np.arange(classes) // side], 1)[labels] * 6.0
+    centred = positions - positions.mean(1, keepdims=True)
+    spread = np.maximum(centred.std((1, 2), keepdims=True), 1e-9)
+    ripe = np.linspace(0.25, 1, len(positions))[:, None, None]
+    return (ripe * islands + 0.8 * centred / spread + [20, -5]).astype(np.float32)
+
+
+def movement(positions: np.ndarray) -> np.ndarray:
+    """How far each sample went since the frame before (F, N); NaN at the first frame."""
+    step = np.linalg.norm(np.diff(positions.astype(np.float64), axis=0), axis=-1)
+    return np.concatenate([np.full((1, positions.shape[1]), np.nan), step]).astype(np.float32)
+
+
 def header_of(digest: str, strategy: str, frames: list[int], n: int, class_names: list[str], **more: object) -> dict:
     """The blob's header, with the fields that the app writes."""
     return {
