@@ -18,7 +18,7 @@ from tripletscope_app.component.pack import projection_of
 from tripletscope_app.loaders import Race
 from tripletscope_app.selection import own_strategy
 
-_OPEN = "watch.gallery.open"  # in the session
+_OPEN, _OPENED = "watch.gallery.open", "watch.gallery.opened"  # in the session: whether it is open, how often it was
 _SIDE = 112  # pixels of a thumbnail map
 # Ten hues that stay apart; only a hint of who sits where, the map itself writes the classes.
 _HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A7D00", "#6B5B95", "#777777", "#A0522D")
@@ -39,10 +39,10 @@ def bar(race: Race) -> None:
             label_visibility="collapsed",
             on_change=lambda: choose(st.session_state[f"watch.race.{race.key}"]),
         )
-        st.button("All runs…", key="watch.gallery", on_click=lambda: st.session_state.update({_OPEN: True}))
+        st.button("All runs…", key="watch.gallery", on_click=_open)
         # Open until it is closed, and not for one run of the script: an answer that arrives draws the page again.
         if st.session_state.get(_OPEN):
-            dialog()
+            _show(st.session_state[_OPENED])
         if race.title != race.chip:
             st.text(race.title, width="content")
 
@@ -53,12 +53,25 @@ def choose(link: str | None) -> None:
         state.overrule(run=link, step=None, anchor=None, positive=None)
 
 
-def _close() -> None:
-    st.session_state[_OPEN] = False
+def _open() -> None:
+    st.session_state[_OPENED] = st.session_state.get(_OPENED, 0) + 1
+    st.session_state[_OPEN] = True
 
 
-@st.dialog("Choose a run", width="large", on_dismiss=_close)
-def dialog() -> None:
+def _close(number: int) -> None:
+    """Closes that opening. "Closed" and the next "open" may arrive together, in either order."""
+    if st.session_state.get(_OPENED) == number:
+        st.session_state[_OPEN] = False
+
+
+def _show(number: int) -> None:
+    # Each opening is a dialog of its own to the browser: one that it has closed it does not open again. An invisible
+    # letter in the title is what tells them apart.
+    title = "Choose a run" + "\u2060" * (number % 2)
+    st.dialog(title, width="large", on_dismiss=lambda: _close(number))(_gallery)()
+
+
+def _gallery() -> None:
     """Every race and run that was found."""
     for race in loaders.all_races():
         st.subheader(race.title)
@@ -90,7 +103,7 @@ def _card(race: Race, folder: Path, points: np.ndarray, labels: np.ndarray, reac
         st.text("\n".join(lines), width="content")
     if st.button("Watch", key=f"gallery.{folder}", width="stretch", disabled=not len(points)):
         choose(race.link(run.name))
-        _close()
+        st.session_state[_OPEN] = False
         st.rerun()
 
 
