@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from tests.app.harness.aside import aside
 
 HERE = Path(__file__).resolve().parent
 STEPS = 400
@@ -374,10 +375,13 @@ def build(
     for digest, p in positions.items():
         head = header_of(digest, digest.removeprefix("fake-"), frames, len(labels), names, **{**plain, **header})
         (folder / f"{digest}.bin").write_bytes(pack(head, p, labels, series[digest], sprite))
+        later = aside(digest, p, labels, frames, names, digest.removeprefix("fake-"), head["margin"], STEPS)
+        (folder / f"{digest}.aside.bin").write_bytes(later)
     first = answers["fake-random"]["positives"][0]
     view = view_state([(f"fake-{s}", s) for s in RACE], answers, anchor=anchor, positive=first)
     (folder / "view.json").write_text(json.dumps(view))
     (folder / "blobs.json").write_text(json.dumps([f"{digest}.bin" for digest in positions]))
+    (folder / "asides.json").write_text(json.dumps([f"{digest}.aside.bin" for digest in positions]))
     write_page(folder)
     return {
         "positions": positions,
