@@ -271,7 +271,8 @@ def test_a_click_on_a_point_makes_it_the_anchor(open_page: Callable[..., Any], t
     assert page.locator(".ts-skeleton").count() > 0
 
     answers = {d: fake.answer(p, truth["labels"], truth["frames"], wanted) for d, p in truth["positions"].items()}
-    page.evaluate("answers => harness.push({answers})", answers)
+    sent = {digest: fake.wire(answer) for digest, answer in answers.items()}
+    page.evaluate("answers => harness.push({answers})", sent)
     wait_for(page, "e.dataset.positive !== ''")
     m = expected({**truth, "answers": answers}, "fake-random", 30, "random", answers["fake-random"]["positives"][0])
     assert m is not None

@@ -1,36 +1,131 @@
-// What the engine says about one anchor: distances to the candidates and every strategy's pick at every frame.
+// What the engine says about one anchor: every strategy's pick at every frame, and how far the candidates are.
 //
 // Zones are decided by the gap in float32, the type the distances were mined in; the page never compares d(a,n) with
-// d(a,p) + margin, which rounds differently.
+// d(a,p) + margin, which rounds differently. In a plane that is mined as it is drawn, the page has the points and takes
+// the distances itself, in float32 step by step as the engine does, so they need not be sent.
+import { parseBlob } from "./store.js";
 
-function bytesOf(base64) {
+const MOST_TICKS = 64;
+
+async function inflateText(base64) {
   const text = atob(base64);
-  const bytes = new Uint8Array(text.length);
-  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
-  return bytes;
+  const packed = Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-function decodeEach(record, Type) {
-  return Object.fromEntries(
-    Object.entries(record ?? {}).map(([name, base64]) => [name, new Type(bytesOf(base64).buffer)]),
-  );
-}
-
-/** The answer with typed arrays and look-up tables instead of base64. */
-export function decodeAnswer(raw) {
+/** A promise of the answer with typed arrays and look-up tables. `raw` is {anchor, margin, z}: base64 of deflated bytes.
+ *
+ * The answer has anchor, margin (that it was asked with), candidates (the anchor first), candidates_title, positives,
+ * negatives, frames (steps), picks[strategy] (frames x positives: place of the negative, -1 = abstains),
+ * own_positive[strategy] (per frame: place of the positive that the strategy brings along), probabilities[strategy]
+ * (frames x positives x negatives, a row's largest is 255), not_applicable[strategy] and fallback[strategy] (texts). */
+export async function decodeAnswer(raw) {
+  const blob = parseBlob(await inflateText(raw.z));
+  const { candidates, frames, positive_count: near } = blob;
+  const positives = candidates.slice(1, 1 + near);
+  const negatives = candidates.slice(1 + near);
+  const byStrategy = (names, all, size) => Object.fromEntries((names ?? []).map((name, k) => [name, all.subarray(k * size, (k + 1) * size)]));
+  const pairs = frames.length * near;
   return {
-    ...raw,
-    distances: new Float32Array(bytesOf(raw.distances).buffer),
-    picks: decodeEach(raw.picks, Int16Array),
-    own_positive: decodeEach(raw.own_positive, Int16Array),
-    probabilities: decodeEach(raw.probabilities, Uint8Array),
-    column: new Map(raw.candidates.map((sample, i) => [sample, i])),
-    frameOf: new Map(raw.frames.map((step, i) => [step, i])),
+    anchor: raw.anchor, margin: raw.margin, candidates, positives, negatives, frames,
+    candidates_title: blob.candidates_title, not_applicable: blob.not_applicable ?? {}, fallback: blob.fallback ?? {},
+    picks: byStrategy(blob.picking, blob.picks, pairs),
+    own_positive: byStrategy(blob.bringing, blob.own_positive, frames.length),
+    probabilities: byStrategy(blob.drawing, blob.chances, pairs * negatives.length),
+    distances: blob.distances ?? null, // null: the page takes them from the frames, when it has them
+    crowd: blob.ticks ? { count: blob.others, ticks: blob.ticks, hardest: blob.hardest, nearest: blob.nearest, farthest: blob.farthest, closer: blob.closer } : null,
+    space: null, // the run, for whoever takes distances from its frames
+    column: new Map(candidates.map((sample, i) => [sample, i])),
+    frameOf: new Map(frames.map((step, i) => [step, i])),
   };
+}
+
+/** Distances in float32 from one sample to others in one frame of an exact plane, as the engine rounds them. */
+export function planeDistances(run, frame, anchor, samples) {
+  const { pos, n } = run;
+  const start = frame * n * 2;
+  const [x, y] = [pos[start + 2 * anchor], pos[start + 2 * anchor + 1]];
+  const squared = run.distance === "squared-euclidean";
+  const out = new Float32Array(samples.length);
+  for (let i = 0; i < samples.length; i++) {
+    const dx = Math.fround(x - pos[start + 2 * samples[i]]);
+    const dy = Math.fround(y - pos[start + 2 * samples[i] + 1]);
+    const sum = Math.fround(Math.fround(dx * dx) + Math.fround(dy * dy));
+    out[i] = squared ? sum : Math.sqrt(sum); // a Float32Array rounds what it is given
+  }
+  return out;
+}
+
+/** The answer, with its distances taken from the run's frames where they were not sent. */
+function completeAnswer(answer, run) {
+  answer.space = run;
+  if (answer.distances) return answer;
+  const width = answer.candidates.length;
+  answer.distances = new Float32Array(answer.frames.length * width).fill(NaN);
+  answer.frames.forEach((step, at) => {
+    const frame = run.frames.indexOf(step);
+    if (frame >= 0) answer.distances.set(planeDistances(run, frame, answer.anchor, answer.candidates), at * width);
+  });
+  return answer;
 }
 
 export function distanceTo(answer, at, sample) {
   return answer.distances[at * answer.candidates.length + answer.column.get(sample)];
+}
+
+/** The negatives of the probe set that are no candidates, at one frame of the answer: what a larger batch would hold.
+ *
+ * {count, ticks (distances: at most 64 order statistics, rising, the smallest and the largest among them),
+ * hardest ({sample, distance}: the nearest of them all, or null), closer (one [hard, semi-hard] per positive: how many of
+ * them lie in these zones)}. In an exact plane `margin` may be any; elsewhere the counts are those of the answer's. */
+export function othersOf(answer, at, margin = answer.margin) {
+  const key = `${at}/${margin}`;
+  if (answer.others?.key !== key) answer.others = { key, told: answer.crowd ? othersTold(answer, at) : othersSeen(answer, at, margin) };
+  return answer.others.told;
+}
+
+function othersTold({ crowd, frames, positives }, at) {
+  const width = crowd.ticks.length / Math.max(1, frames.length);
+  const hardest = crowd.hardest[at] >= 0 ? { sample: crowd.hardest[at], distance: crowd.nearest[at] } : null;
+  const closer = positives.map((_, p) => Array.from(crowd.closer.subarray(2 * (at * positives.length + p), 2 * (at * positives.length + p) + 2)));
+  // Ticks travel as shares of the largest; the nearest is known exactly.
+  const ticks = Float32Array.from(crowd.ticks.subarray(at * width, (at + 1) * width), (share, i) => (i ? (share / 65535) * crowd.farthest[at] : crowd.nearest[at]));
+  return { count: crowd.count, ticks, hardest, closer };
+}
+
+function othersSeen(answer, at, margin) {
+  const run = answer.space;
+  const frame = run ? run.frames.indexOf(answer.frames[at]) : -1;
+  if (frame < 0) return { count: 0, ticks: new Float32Array(0), hardest: null, closer: answer.positives.map(() => [0, 0]) };
+  const own = run.label[answer.anchor];
+  const outside = [];
+  for (let i = 0; i < run.n; i++) if (run.label[i] !== own && !answer.column.has(i)) outside.push(i);
+  const d = planeDistances(run, frame, answer.anchor, outside);
+  const nearest = d.reduce((best, value, i) => (best < 0 || value < d[best] ? i : best), -1);
+  const sorted = Float32Array.from(d).sort();
+  const count = sorted.length;
+  const most = Math.min(MOST_TICKS, count);
+  const ticks = Float32Array.from({ length: most }, (_, t) => sorted[most > 1 ? Math.floor((t * (count - 1)) / (most - 1)) : 0]);
+  const limit = Math.fround(margin);
+  const closer = answer.positives.map((positive) => {
+    const near = distanceTo(answer, at, positive);
+    // Rounding keeps order: along the sorted distances the rounded gap rises too.
+    const hard = countWhile(sorted, (value) => Math.fround(value - near) <= 0);
+    return [hard, countWhile(sorted, (value) => Math.fround(value - near) < limit) - hard];
+  });
+  return { count, ticks, hardest: nearest < 0 ? null : { sample: outside[nearest], distance: d[nearest] }, closer };
+}
+
+/** How many of the first values of a sorted array hold; the rest does not. */
+function countWhile(sorted, holds) {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (holds(sorted[middle])) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** "hard", "semi-hard" or "easy" of a float32 gap. */
@@ -72,13 +167,46 @@ export function chancesOf(answer, at, strategy, positive) {
   return Array.from(all.subarray(start, start + width), (value) => value / 255);
 }
 
-/** Everything a panel needs to talk about the chosen anchor, or null while the engine has not answered. */
+/** The margin on screen: somebody's what-if, or the run's own; null without a run. */
+export function marginOf(s) {
+  return s.margin ?? s.runs[s.run]?.margin ?? null;
+}
+
+const whatIfs = new WeakMap();
+
+/** The watched run as it is seen with the margin on screen: itself, or a copy that differs in `margin` only. */
+export function effectiveRun(s) {
+  const run = s.runs[s.run];
+  if (!run || s.margin === null || s.margin === undefined || s.margin === run.margin) return run;
+  if (whatIfs.get(run)?.margin !== s.margin) whatIfs.set(run, { ...run, margin: s.margin });
+  return whatIfs.get(run); // the same copy for the same margin: who compares by identity sees no change
+}
+
+/** Name under which an answer is kept in the state. */
+export function answerKey(digest, anchor, margin) {
+  return `${digest}/${anchor}/${margin}`;
+}
+
+/** Everything a panel needs to talk about the chosen anchor, or null while the engine has not answered.
+ *
+ * {run (its `margin` is the one on screen), answer, at, positive, stale}. `stale`: the picks are still those of another
+ * margin; distances and zones are right all the same. */
 export function currentAnswer(state) {
-  const run = state.runs[state.run];
-  const answer = state.answers.get(`${state.run}/${state.anchor}`);
-  if (!run || !answer) return null;
+  const run = effectiveRun(state);
+  if (!run) return null;
+  const own = state.runs[state.run].margin;
+  const find = (margin) => state.answers.get(answerKey(state.run, state.anchor, margin));
+  const answer = find(run.margin) ?? find(own) ?? lastAnswer(state);
+  if (!answer) return null;
   const at = answer.frameOf.get(run.frames[state.frame]);
   if (at === undefined) return null;
   const positive = answer.positives.includes(state.positive) ? state.positive : answer.positives[0];
-  return positive === undefined ? null : { run, answer, at, positive };
+  if (positive === undefined) return null;
+  return { run, answer: completeAnswer(answer, state.runs[state.run]), at, positive, stale: answer.margin !== run.margin };
+}
+
+/** The youngest answer for this run and anchor, whatever its margin. */
+function lastAnswer({ answers, run, anchor }) {
+  const start = answerKey(run, anchor, "");
+  return [...answers].findLast(([key]) => key.startsWith(start))?.[1];
 }

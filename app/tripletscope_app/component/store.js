@@ -4,7 +4,7 @@
 // Layout: [u32 header length, little-endian][JSON header][sections]. Offsets count from the first section, and every
 // section starts on four bytes, so Float32Array can look straight into the buffer without a copy.
 
-const ARRAY_TYPES = { f32: Float32Array, i32: Int32Array, u16: Uint16Array, u8: Uint8Array };
+const ARRAY_TYPES = { f32: Float32Array, i32: Int32Array, i16: Int16Array, i8: Int8Array, u16: Uint16Array, u8: Uint8Array };
 
 // Runs stay in memory across page switches (the browser would not get the bytes again); the oldest leave first.
 const RUNS_KEPT = 12;

@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 import { asideShelf, layoutShelf, nearestFrame, newsBoard, runShelf } from "./store.js";
 import { readTheme } from "./theme.js";
 import { createState, touches } from "./state.js";
-import { currentAnswer, decodeAnswer } from "./answers.js";
+import { answerKey, currentAnswer, decodeAnswer } from "./answers.js";
 import { createSprites } from "./sprite.js";
 import { glideCamera, homeCamera } from "./camera.js";
 import { createMap, openingCamera } from "./map.js";
@@ -179,20 +179,26 @@ function createInstrument(parent) {
     lastSent = JSON.stringify(selection()); // Python knows what it asked for
   }
 
+  const taken = new Map(); // the packed answers that were seen: the same one comes again with every message
+
   function takeAnswers(answers) {
-    const kept = new Map(state.get().answers);
-    let grew = false;
     for (const [digest, raw] of Object.entries(answers ?? {})) {
-      if (!raw) continue;
-      const key = `${digest}/${raw.anchor}`;
-      // The same answer comes with every message; decoding it again would redraw the ruler for nothing.
-      const stamp = JSON.stringify([raw.distances, raw.picks]);
-      if (kept.get(key)?.stamp === stamp) continue;
-      kept.set(key, { ...decodeAnswer(raw), stamp });
-      grew = true;
+      const key = raw && answerKey(digest, raw.anchor, raw.margin);
+      if (!raw || taken.get(key) === raw.z) continue;
+      taken.set(key, raw.z);
+      decodeAnswer(raw).then((answer) => keepAnswer(key, answer));
     }
-    if (!grew) return;
-    for (const key of [...kept.keys()].slice(0, -ANSWERS_KEPT)) kept.delete(key);
+  }
+
+  function keepAnswer(key, answer) {
+    if (state.get().gone) return;
+    const kept = new Map(state.get().answers);
+    kept.delete(key);
+    kept.set(key, answer);
+    for (const old of [...kept.keys()].slice(0, -ANSWERS_KEPT)) {
+      kept.delete(old);
+      taken.delete(old); // should it come again, it is welcome
+    }
     state.set({ answers: kept });
   }
 

@@ -9,6 +9,7 @@ import base64
 import json
 import shutil
 import struct
+import zlib
 from io import BytesIO
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tests.app.harness.aside import aside
 HERE = Path(__file__).resolve().parent
 STEPS = 400
 MARGIN = 1.0
+DTYPES = {"f32": "<f4", "i32": "<i4", "u16": "<u2", "i8": "i1", "u8": "u1"}
 
 # Away from the zones' orange, blue and green, and no two alike without colour: the shape always differs.
 MARKS = {
@@ -112,13 +114,8 @@ def probe_batch(labels: np.ndarray, anchor: int, classes: int = 8, per_class: in
     return [int(i) for i in batch]
 
 
-def b64(array: np.ndarray) -> str:
-    """The array's bytes, little-endian, as base64."""
-    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
-
-
 def answer(positions: np.ndarray, labels: np.ndarray, frames: list[int], anchor: int, margin: float = MARGIN) -> dict:
-    """What every strategy would pick for one anchor at every frame."""
+    """What every strategy would pick for one anchor at every frame, as arrays; `wire` packs them for the page."""
     batch = probe_batch(labels, anchor)
     own = int(labels[anchor])
     positives = [i for i in batch[1:] if labels[i] == own]
@@ -155,17 +152,74 @@ def answer(positions: np.ndarray, labels: np.ndarray, frames: list[int], anchor:
         "positives": positives,
         "negatives": negatives,
         "frames": frames,
-        "distances": b64(d.astype("<f4")),
-        "picks": {name: b64(pick.astype("<i2")) for name, pick in picks.items()},
-        "own_positive": {
-            "batch-hard": b64(d_p.argmax(1).astype("<i2")),
-            "easy-positive": b64(d_p.argmin(1).astype("<i2")),
-        },
+        "margin": margin,
+        "distances": d,
+        "picks": {name: pick.astype("<i2") for name, pick in picks.items()},
+        "own_positive": {"batch-hard": d_p.argmax(1).astype("<i2"), "easy-positive": d_p.argmin(1).astype("<i2")},
         "probabilities": {
-            name: b64(np.round(255 * p / np.maximum(p.max(-1, keepdims=True), 1e-9)).astype("u1"))
+            name: np.round(255 * p / np.maximum(p.max(-1, keepdims=True), 1e-9)).astype("u1")
             for name, p in shares.items()
         },
+        "others": others(positions, labels, batch, d_p, margin),
     }
+
+
+def others(positions: np.ndarray, labels: np.ndarray, batch: list[int], d_p: np.ndarray, margin: float) -> dict:
+    """The negatives outside the batch, frame by frame: count, ticks (F, T), hardest (F,), nearest (F,), closer."""
+    anchor = batch[0]
+    outside = [i for i in range(len(labels)) if labels[i] != labels[anchor] and i not in set(batch)]
+    d = distances_from(positions, anchor, outside)
+    ranks = [t * (len(outside) - 1) // 63 for t in range(64)] if len(outside) > 64 else range(len(outside))
+    gap = (d[:, None, :] - d_p[:, :, None]).astype(np.float32)
+    hard, violating = (gap <= 0).sum(-1), (gap < np.float32(margin)).sum(-1)
+    return {
+        "count": len(outside),
+        "ticks": np.sort(d, axis=1)[:, list(ranks)],
+        "hardest": np.array(outside)[d.argmin(1)] if outside else np.full(len(d), -1),
+        "nearest": d.min(1, initial=np.inf),
+        "closer": np.stack([hard, violating - hard], -1),
+    }
+
+
+def wire(told: dict, *, sees_plane: bool = True) -> dict:
+    """An answer as the page gets it: {"anchor", "margin", "z"}, base64 of deflated bytes in the layout of a run's blob.
+
+    A page that sees the plane that was mined takes the distances itself; otherwise they are sent.
+    """
+    picks, bring, draw = told["picks"], told["own_positive"], told["probabilities"]
+    header = {
+        "version": 1,
+        "kind": "answer",
+        **{name: told[name] for name in ("candidates", "candidates_title", "frames")},
+        "positive_count": len(told["positives"]),
+        "picking": list(picks),
+        "bringing": list(bring),
+        "drawing": list(draw),
+        "not_applicable": {},
+        "fallback": {},
+    }
+    arrays = {
+        "picks": ("i8", np.stack(list(picks.values()))),
+        "own_positive": ("i8", np.stack(list(bring.values()))),
+        "chances": ("u8", np.stack(list(draw.values()))),
+    }
+    if not sees_plane:
+        crowd = told["others"]
+        largest = crowd["ticks"][:, -1:]
+        arrays |= {
+            "distances": ("f32", told["distances"]),
+            "ticks": ("u16", np.round(crowd["ticks"] / largest * 65535)),
+            "hardest": ("i32", crowd["hardest"]),
+            "nearest": ("f32", crowd["nearest"]),
+            "farthest": ("f32", largest[:, 0]),
+            "closer": ("i32", crowd["closer"]),
+        }
+        header["others"] = crowd["count"]
+    blob = sections_of(
+        header, {name: (a.astype(DTYPES[d]).tobytes(), d, list(a.shape)) for name, (d, a) in arrays.items()}
+    )
+    packed = base64.b64encode(zlib.compress(blob, 9)).decode()
+    return {"anchor": told["anchor"], "margin": told["margin"], "z": packed}
 
 
 def fake_series(positions: np.ndarray, frames: list[int], strategy: str) -> dict[str, np.ndarray]:
@@ -215,11 +269,16 @@ def pack(header: dict, positions: np.ndarray, labels: np.ndarray, series: dict, 
     }
     if sprite is not None:
         arrays["sprite"] = (sprite, "u8", [len(sprite)])
+    return sections_of({**header, "series_names": list(series)}, arrays)
+
+
+def sections_of(header: dict, arrays: dict) -> bytes:
+    """The container of all blobs: header and sections; arrays = {name: (bytes, dtype, shape)}."""
     body, sections = b"", {}
     for name, (data, dtype, shape) in arrays.items():
         sections[name] = {"offset": len(body), "dtype": dtype, "shape": shape}
         body += data + b"\0" * (-len(data) % 4)
-    text = json.dumps({**header, "series_names": list(series), "sections": sections}).encode()
+    text = json.dumps({**header, "sections": sections}).encode()
     text += b" " * (-(4 + len(text)) % 4)
     return struct.pack("<I", len(text)) + text + body
 
@@ -378,7 +437,8 @@ def build(
         later = aside(digest, p, labels, frames, names, digest.removeprefix("fake-"), head["margin"], STEPS)
         (folder / f"{digest}.aside.bin").write_bytes(later)
     first = answers["fake-random"]["positives"][0]
-    view = view_state([(f"fake-{s}", s) for s in RACE], answers, anchor=anchor, positive=first)
+    sent = {digest: wire(told, sees_plane=bool(header.get("exact", True))) for digest, told in answers.items()}
+    view = view_state([(f"fake-{s}", s) for s in RACE], sent, anchor=anchor, positive=first)
     (folder / "view.json").write_text(json.dumps(view))
     (folder / "blobs.json").write_text(json.dumps([f"{digest}.bin" for digest in positions]))
     (folder / "asides.json").write_text(json.dumps([f"{digest}.aside.bin" for digest in positions]))

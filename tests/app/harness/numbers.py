@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import numpy as np
@@ -16,20 +15,14 @@ def picture(truth: dict[str, Any], digest: str, step: int) -> tuple[dict[str, An
     return told, frame, fake.distances_from(truth["positions"][digest], told["anchor"], told["candidates"])[frame]
 
 
-def decoded(text: str, dtype: str, *shape: int) -> np.ndarray:
-    """The array behind base64 text."""
-    return np.frombuffer(base64.b64decode(text), dtype).reshape(shape)
-
-
 def expected(truth: dict[str, Any], digest: str, step: int, strategy: str, positive: int) -> dict[str, Any] | None:
     """d_ap, d_an, gap, zone and loss of a strategy's pick; None where it abstains."""
     told, frame, d = picture(truth, digest, step)
-    shape = (len(told["frames"]), len(told["positives"]))
-    pick = int(decoded(told["picks"][strategy], "<i2", *shape)[frame, told["positives"].index(positive)])
+    pick = int(told["picks"][strategy][frame, told["positives"].index(positive)])
     if pick < 0:
         return None
     if strategy in told["own_positive"]:
-        positive = told["positives"][int(decoded(told["own_positive"][strategy], "<i2", shape[0])[frame])]
+        positive = told["positives"][int(told["own_positive"][strategy][frame])]
     negative = told["negatives"][pick]
     return triplet(told, d, positive, negative)
 
