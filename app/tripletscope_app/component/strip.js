@@ -1,12 +1,340 @@
 // The film strip: whom every strategy would pick for this anchor and positive, frame by frame.
-import { h } from "./dom.js";
+//
+// The strip itself is painted once per anchor, positive, run and margin. While time moves only the magnifier travels: a
+// small canvas that shows the current column large.
+import { clamp, h, setText, svg } from "./dom.js";
+import { className, shortName } from "./store.js";
+import { touches } from "./state.js";
+import { currentAnswer } from "./answers.js";
+import { classColours } from "./theme.js";
+import { labelledFrames } from "./timeline.js";
+import { stripRows } from "./strip_cells.js";
+import { cellDescription, cellWords, columnWords } from "./strip_words.js";
+import { createStripLabels } from "./strip_labels.js";
+import { paintColumn, paintHolding, paintStrip, stripLayout, stripLook } from "./strip_paint.js";
+import { laneStrategy } from "./ruler.js";
 
-export function createStrip({ state }) {
-  const body = h("div", { class: "ts-panel-body ts-strip-body", style: { height: "360px" } });
-  const element = h(
-    "section", { class: "ts-panel ts-strip", "aria-label": "Film strip", "data-empty": true },
-    h("div", { class: "ts-panel-head" }, h("div", { class: "ts-panel-title" }, "Film strip")), body,
+const STRIP_HEIGHT = 304; // px that the rows share where they are few
+const ROW_LIMITS = [20, 40];
+const AXIS = 20;
+const DRAG = 4; // px a pressed pointer travels before it scrubs
+
+export function createStrip({ state, actions, sprites }) {
+  const [base, marks] = ["ts-strip-base", "ts-strip-marks"].map((name) => h("canvas", { class: `ts-strip-canvas ${name}`, "aria-hidden": "true" }));
+  const axis = svg("svg", { class: "ts-strip-axis", "aria-hidden": "true" });
+  const magnifiers = ["now", "ghost"].map((name) => {
+    const canvas = h("canvas", { "aria-hidden": "true" });
+    return { canvas, element: h("div", { class: "ts-strip-magnifier", "data-which": name, hidden: name === "ghost" }, canvas), key: "" };
+  });
+  const band = h("div", { class: "ts-strip-band" });
+  const rowMark = h("div", { class: "ts-strip-row", hidden: true });
+  const grid = h(
+    "div",
+    { class: "ts-strip-grid", role: "application", tabindex: "0", "aria-roledescription": "film strip", "aria-label": "Whom every strategy picks, by recorded frame. Left and right move through time, up and down choose a strategy, Enter makes it the chosen one." },
+    base, marks, rowMark, magnifiers.map(({ element }) => element), axis,
   );
-  state.subscribe(() => {});
-  return { element, resize() {}, stop() {} };
+  const waiting = h("div", { class: "ts-strip-waiting", role: "status" });
+  const labelLayer = h("div", { class: "ts-strip-labels" });
+  const labels = createStripLabels({ layer: labelLayer, actions });
+  const body = h("div", { class: "ts-panel-body ts-strip-body" }, band, labelLayer, grid, waiting);
+  const words = h("p", { class: "ts-strip-words" });
+  const column = h("p", { class: "ts-sr" });
+  const spoken = h("p", { class: "ts-sr", "aria-live": "polite" });
+  const reading = h("p", { class: "ts-panel-note ts-ellipsis" });
+  const seek = (what) => () => actions.request({ kind: "seek", what });
+  const buttons = h(
+    "div", { class: "ts-strip-buttons", role: "group", "aria-label": "Go to another anchor" },
+    seekButton("random anchor", "A", "any sample as the anchor", () => actions.randomAnchor()),
+    seekButton("next violating", "N", "the next anchor that still has a triplet with gap < margin at this step", seek("violating")),
+    seekButton("most disagreement", "D", "the anchor for which the strategies pick the most different negatives at this step", seek("disagree")),
+  );
+  const element = h(
+    "section", { class: "ts-panel ts-strip", "aria-label": "Film strip" },
+    h("div", { class: "ts-panel-head ts-strip-head" }, h("div", { class: "ts-panel-title" }, "Film strip: who would be picked, when"), buttons),
+    reading, body, words, column, spoken,
+  );
+
+  let size = { width: 0, ratio: 1 };
+  let box = null;
+  let rows = null; // what is on screen, or null while the engine has not answered
+  let stamp = ""; // of the rows on screen
+  let under = null; // {frame, row} under the pointer
+  let cursor = 0; // the row that the keyboard is in
+  let press = null;
+
+  function resize() {
+    const { width } = grid.getBoundingClientRect();
+    const ratio = Math.min(3, devicePixelRatio || 1);
+    if (width === size.width && ratio === size.ratio) return;
+    size = { width, ratio };
+    state.touch("size");
+  }
+
+  function penOf(canvas, width, height) {
+    const [w, tall] = [Math.round(width * size.ratio), Math.round(height * size.ratio)];
+    if (canvas.width !== w || canvas.height !== tall) {
+      Object.assign(canvas, { width: w, height: tall });
+      Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
+    }
+    const pen = canvas.getContext("2d");
+    pen.setTransform(size.ratio, 0, 0, size.ratio, 0, 0);
+    pen.clearRect(0, 0, width, height);
+    return pen;
+  }
+
+  function lookOf(s, run) {
+    const palette = classColours(run.class_names.length, s.theme.dark);
+    return stripLook(s, run, { sheet: sprites.sheet(run), palette, easy: s.theme.dark ? "#2fc497" : "#009e73" });
+  }
+
+  /** Height of the rows, known before any run is: nothing moves when the data come. */
+  function rowHeightOf(s) {
+    return clamp(Math.floor(STRIP_HEIGHT / Math.max(1, s.strategies.length)), ...ROW_LIMITS);
+  }
+
+  function layout(s) {
+    const rowHeight = rowHeightOf(s);
+    const height = Math.max(1, s.strategies.length) * rowHeight;
+    body.style.height = `${height + AXIS}px`;
+    const run = s.runs[s.run];
+    box = run && size.width > 60
+      ? stripLayout({ width: size.width, rows: s.strategies.length, frames: run.frames.length, rowHeight, gutter: 4 })
+      : null;
+  }
+
+  /** Asks the answer for all cells where it, or what it is asked, has changed. */
+  function recompute(s) {
+    const found = currentAnswer(s);
+    const run = s.runs[s.run];
+    const now = found ? [s.run, s.anchor, found.positive, found.run.margin, found.answer.stamp, run.frames.length, s.strategies.length].join("/") : "";
+    if (now === stamp) return;
+    stamp = now;
+    rows = found && s.strategies.length ? stripRows(found, s.strategies) : null;
+  }
+
+  function drawAxis(run) {
+    const parts = labelledFrames(run, box.middle, 34).map((i) =>
+      svg("text", { class: "ts-tick-text", x: clamp(box.middle(i), 8, size.width - 12), y: 15, "text-anchor": "middle" }, String(run.frames[i])));
+    axis.setAttribute("viewBox", `0 0 ${size.width} ${AXIS}`);
+    axis.setAttribute("width", size.width);
+    axis.setAttribute("height", AXIS);
+    axis.style.top = `${box.height}px`;
+    axis.replaceChildren(...parts);
+  }
+
+  function drawBase(s, run) {
+    const pen = penOf(base, size.width, box.height);
+    if (rows) paintStrip(pen, rows, box, lookOf(s, run));
+    for (const magnifier of magnifiers) magnifier.key = "";
+  }
+
+  function drawMarks(s, run) {
+    const pen = penOf(marks, size.width, box.height);
+    if (!rows) return;
+    const { hover, hoverClasses } = s;
+    if (hover) paintHolding(pen, rows, box, { theme: s.theme }, (cell) => cell.negative === hover.index);
+    else if (hoverClasses && run.label[s.anchor] === hoverClasses[0] && hoverClasses[1] !== null) {
+      paintHolding(pen, rows, box, { theme: s.theme }, (cell) => cell.kind === "pick" && run.label[cell.negative] === hoverClasses[1]);
+    }
+  }
+
+  function magnify(s, run, { canvas, element: glass }, frame, t) {
+    const width = Math.max(box.column + 4, box.rowHeight + 2);
+    const magnifier = magnifiers.find((one) => one.element === glass);
+    const key = [stamp, frame, width, s.theme.key, Boolean(sprites.sheet(run))].join();
+    if (key !== magnifier.key) {
+      magnifier.key = key;
+      glass.style.width = `${width}px`;
+      glass.style.height = `${box.height}px`;
+      const pen = penOf(canvas, width, box.height);
+      if (rows) paintColumn(pen, rows, frame, { width, rowHeight: box.rowHeight }, lookOf(s, run));
+    }
+    glass.style.transform = `translateX(${(box.middle(t) - width / 2).toFixed(1)}px)`;
+  }
+
+  function drawTime(s, run) {
+    magnify(s, run, magnifiers[0], s.frame, s.t);
+    const ghost = s.hoverFrame;
+    magnifiers[1].element.hidden = ghost === null || ghost === s.frame || ghost >= run.frames.length || s.playing;
+    if (!magnifiers[1].element.hidden) magnify(s, run, magnifiers[1], ghost, ghost);
+  }
+
+  function drawBand(s) {
+    const lane = s.strategies.findIndex((strategy) => strategy.name === s.lane);
+    band.hidden = lane < 0;
+    if (lane >= 0) Object.assign(band.style, { top: `${lane * box.rowHeight}px`, height: `${box.rowHeight}px` });
+    const row = under?.row ?? (grid.matches(":focus-visible") ? cursor : -1);
+    rowMark.hidden = row < 0 || !rows;
+    Object.assign(rowMark.style, { top: `${row * box.rowHeight}px`, height: `${box.rowHeight}px` });
+  }
+
+  function drawWords(s, run) {
+    const lane = Math.max(0, s.strategies.indexOf(laneStrategy(s)));
+    const [row, frame] = under ? [under.row, under.frame] : [grid.matches(":focus-visible") ? cursor : lane, s.frame];
+    const cell = rows?.[row]?.cells[frame];
+    setText(words, cell ? `step ${run.frames[frame]}, ${rows[row].strategy.title}: ${cellWords(run, cell)}` : "");
+    if (!s.playing && !s.dragging) setText(column, rows ? columnWords(run, rows, s.frame) : "");
+  }
+
+  function drawReading(s, run) {
+    const found = currentAnswer(s);
+    const names = found ? `this ${shortName(run, s.anchor)} and this positive` : `this ${shortName(run, s.anchor)}`;
+    setText(reading, `Rows: strategies. Columns: recorded steps. Each cell: the negative picked for ${names}, whoever trains; its border: the zone.`);
+    reading.title = `${reading.textContent} Solid = hard, dashed = semi-hard, dotted = easy. A dash on hatching: the strategy abstains.`;
+    const alone = [...s.answers.keys()].includes(`${s.run}/${s.anchor}`) && !found;
+    waiting.hidden = Boolean(rows);
+    setText(waiting, rows ? "" : alone
+      ? `This ${className(run, s.anchor)} has no other sample of its class among the candidates, so there is no triplet. Choose another anchor.`
+      : s.message ?? "asking the engine …");
+  }
+
+  // --- pointer ---
+
+  function cellAt(event) {
+    const rect = grid.getBoundingClientRect();
+    const [x, y] = [event.clientX - rect.left, event.clientY - rect.top];
+    const { frame } = state.get();
+    // The magnified column is wider than its place on the axis: its middle belongs to it.
+    const inGlass = Math.abs(x - box.middle(frame)) < box.rowHeight * 0.32;
+    return { frame: inGlass ? frame : box.frameAt(x), row: box.rowAt(y), t: clamp((x - box.gutter) / box.column - 0.5, 0, box.frames - 1) };
+  }
+
+  function point(at) {
+    if (at?.frame === under?.frame && at?.row === under?.row) return;
+    under = at;
+    const cell = at && rows?.[at.row]?.cells[at.frame];
+    const s = state.get();
+    if (cell?.kind === "pick") state.set({ hover: { index: cell.negative, where: "strip" }, hoverFrame: at.frame });
+    else state.set({ hoverFrame: at ? at.frame : null, ...(s.hover?.where === "strip" ? { hover: null } : {}) });
+    state.touch("strip");
+  }
+
+  grid.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0 || !box) return;
+    press = { x: event.clientX, moved: false };
+  });
+  grid.addEventListener("pointermove", (event) => {
+    if (!box) return;
+    if (press && !press.moved && Math.abs(event.clientX - press.x) > DRAG) {
+      press.moved = true;
+      grid.setPointerCapture(event.pointerId);
+      point(null);
+    }
+    if (press?.moved) actions.scrub(cellAt(event).t);
+    else point(cellAt(event));
+  });
+  grid.addEventListener("pointerup", (event) => {
+    if (!press) return;
+    if (press.moved) actions.release();
+    else actions.goTo(cellAt(event).frame);
+    press = null;
+  });
+  grid.addEventListener("pointercancel", () => {
+    if (press?.moved) actions.release();
+    press = null;
+  });
+  grid.addEventListener("pointerleave", () => {
+    if (press && !press.moved) press = null;
+    point(null);
+  });
+
+  // --- keys ---
+
+  let keyRest = 0;
+
+  function sayCell() {
+    const s = state.get();
+    const run = s.runs[s.run];
+    const row = rows?.[cursor];
+    if (!row) return;
+    const cell = row.cells[s.frame];
+    setText(spoken, cellDescription(run, row, cell, run.frames[s.frame]));
+    state.set({ hover: cell.kind === "pick" ? { index: cell.negative, where: "strip" } : null });
+    state.touch("strip");
+  }
+
+  grid.addEventListener("keydown", (event) => {
+    if (!rows || event.ctrlKey || event.metaKey || event.altKey) return;
+    const s = state.get();
+    const through = (count) => {
+      actions.stepBy(count);
+      clearTimeout(keyRest);
+      keyRest = setTimeout(actions.commit, 350); // a held key is one journey
+    };
+    const keys = {
+      ArrowLeft: () => through(event.shiftKey ? -10 : -1),
+      ArrowRight: () => through(event.shiftKey ? 10 : 1),
+      Home: () => through(-s.runs[s.run].frames.length),
+      End: () => through(s.runs[s.run].frames.length),
+      ArrowUp: () => (cursor = Math.max(0, cursor - 1)),
+      ArrowDown: () => (cursor = Math.min(rows.length - 1, cursor + 1)),
+      Enter: () => {
+        actions.selectLane(rows[cursor].strategy.name);
+        actions.goTo(s.frame);
+      },
+    };
+    if (!keys[event.key]) return;
+    keys[event.key]();
+    event.preventDefault();
+    event.stopPropagation();
+    sayCell();
+  });
+  grid.addEventListener("focus", () => {
+    const s = state.get();
+    cursor = Math.max(0, s.strategies.indexOf(laneStrategy(s)));
+    if (grid.matches(":focus-visible")) sayCell();
+  });
+  grid.addEventListener("blur", () => {
+    if (state.get().hover?.where === "strip") state.set({ hover: null });
+    state.touch("strip");
+  });
+
+  const observer = new ResizeObserver(resize);
+  observer.observe(grid);
+
+  state.subscribe((s, changed) => {
+    const run = s.runs[s.run];
+    element.toggleAttribute("data-empty", !run);
+    if (touches(changed, "strategies", "size", "run", "runs")) layout(s);
+    if (!s.theme || !s.strategies.length || !box || !run) {
+      if (s.theme && touches(changed, "strategies", "theme")) labels.update(s, null, { rowHeight: rowHeightOf(s), width: labelLayer.clientWidth });
+      return;
+    }
+    const before = stamp;
+    if (touches(changed, "run", "runs", "anchor", "positive", "answers", "margin", "strategies", "frame")) recompute(s);
+    const fresh = stamp !== before;
+    if (fresh || touches(changed, "theme", "size", "run", "runs", "sprites", "strategies", "focus")) {
+      drawBase(s, run);
+      drawAxis(run);
+    }
+    if (fresh || touches(changed, "theme", "size", "strategies", "lane", "run", "runs")) labels.update(s, rows, { rowHeight: box.rowHeight, width: labelLayer.clientWidth });
+    if (fresh || touches(changed, "hover", "hoverClasses", "size", "theme", "run", "runs")) drawMarks(s, run);
+    if (fresh || touches(changed, "t", "frame", "hoverFrame", "playing", "size", "theme", "sprites", "run", "runs", "focus")) drawTime(s, run);
+    if (fresh || touches(changed, "lane", "strip", "size", "strategies", "run", "runs")) drawBand(s);
+    if (fresh || touches(changed, "frame", "lane", "strip", "playing", "dragging", "run", "runs")) drawWords(s, run);
+    if (fresh || touches(changed, "anchor", "answers", "message", "run", "runs")) drawReading(s, run);
+    grid.setAttribute("aria-busy", String(!rows));
+  });
+
+  // For tests: a canvas has no elements to ask.
+  element.tripletscopeCells = () => rows?.map(({ strategy, cells }) => ({ name: strategy.name, cells })) ?? null;
+  element.tripletscopeSpot = (row, frame) => {
+    const rect = grid.getBoundingClientRect();
+    return { x: rect.left + box.middle(frame), y: rect.top + (row + 0.5) * box.rowHeight };
+  };
+
+  return {
+    element,
+    resize,
+    stop() {
+      clearTimeout(keyRest);
+      observer.disconnect();
+    },
+  };
+}
+
+function seekButton(text, key, title, act) {
+  const button = h("button", { type: "button", class: "ts-strip-seek", title: `${title} (key ${key})` }, text, h("kbd", {}, key));
+  button.addEventListener("click", act);
+  return button;
 }

@@ -238,6 +238,7 @@ function createInstrument(parent) {
       End: () => step(last),
       a: actions.randomAnchor,
       n: () => actions.request({ kind: "seek", what: "violating" }),
+      d: () => actions.request({ kind: "seek", what: "disagree" }),
     };
     if (event.key === " " && !control) {
       if (!event.repeat) player.toggle();

@@ -1,0 +1,207 @@
+// Drawing the film strip. A wide column shows the picture of the negative; a narrow one its class, as colour and short
+// name, and a picture only where the same negative stays for several frames. The border is always the zone.
+import { initialsOf } from "./sprite.js";
+import { rgba } from "./theme.js";
+import { stripSpans } from "./strip_cells.js";
+
+export const STRIP_PICTURE = 14; // a column narrower than this has no room for a picture of its own
+const CELL_GAP = 1.5;
+const DASHES = { hard: [], "semi-hard": [4, 2.5], easy: [1.4, 2.6] };
+const ZONE_LIST = ["hard", "semi-hard", "easy"];
+
+/** Widths, heights and the way between pixels and cells. */
+export function stripLayout({ width, rows, frames, rowHeight, gutter }) {
+  const right = width - 8;
+  const column = (right - gutter) / Math.max(1, frames);
+  return {
+    width, rows, frames, rowHeight, gutter, right, column, height: rows * rowHeight,
+    left: (frame) => gutter + frame * column,
+    middle: (t) => gutter + (t + 0.5) * column,
+    frameAt: (x) => Math.min(frames - 1, Math.max(0, Math.floor((x - gutter) / column))),
+    rowAt: (y) => Math.min(rows - 1, Math.max(0, Math.floor(y / rowHeight))),
+  };
+}
+
+/** One thumbnail, or its short name, in a box. */
+function paintFace(pen, look, negative, x, y, width, height) {
+  const { run, sheet } = look;
+  if (!sheet) {
+    const text = initialsOf(run, negative);
+    const size = Math.min(14, height * 0.62, (1.5 * width) / Math.max(1, text.length));
+    if (size < 7) return;
+    pen.font = `650 ${size.toFixed(1)}px ${look.theme.font}`;
+    pen.fillStyle = look.theme.text;
+    pen.fillText(text, x + width / 2, y + height / 2 + 0.5);
+    return;
+  }
+  const { width: w, height: h, columns } = run.thumb;
+  const zoom = Math.min(width / w, height / h);
+  pen.drawImage(
+    sheet.canvas, (negative % columns) * w, Math.floor(negative / columns) * h, w, h,
+    x + (width - w * zoom) / 2, y + (height - h * zoom) / 2, w * zoom, h * zoom,
+  );
+}
+
+/** A cell of batch-all: the shares of the three zones, hard at the bottom. */
+function paintShares(pen, look, cell, x, y, width, height) {
+  let bottom = y + height;
+  for (const zone of ZONE_LIST) {
+    const tall = (height * cell.counts[zone]) / Math.max(1, cell.total);
+    pen.fillStyle = look.zone[zone];
+    pen.globalAlpha = zone === "easy" ? 0.3 : 0.85;
+    pen.fillRect(x, bottom - tall, width, tall);
+    bottom -= tall;
+  }
+  pen.globalAlpha = 1;
+}
+
+function paintNobody(pen, look, x, y, width, height) {
+  pen.fillStyle = look.muted;
+  pen.fillRect(x + width / 2 - Math.min(4, width * 0.3), y + height / 2 - 0.75, Math.min(8, width * 0.6), 1.5);
+}
+
+/** Slanted lines over a box: "nothing here" also without colour. */
+function hatchPath(path, x, y, width, height) {
+  const step = 6;
+  for (let offset = -height; offset < width; offset += step) {
+    const from = Math.max(0, offset);
+    const to = Math.min(width, offset + height);
+    if (to <= from) continue;
+    path.moveTo(x + from, y + height - (from - offset));
+    path.lineTo(x + to, y + height - (to - offset));
+  }
+}
+
+/** Every cell of the strip. `look` = {run, sheet, theme, zone, muted, palette, faded(cell)}. */
+export function paintStrip(pen, rows, box, look) {
+  const wide = box.column >= STRIP_PICTURE;
+  const borders = Object.fromEntries(ZONE_LIST.map((zone) => [zone, new Path2D()]));
+  const hatching = new Path2D();
+  pen.textAlign = "center";
+  pen.textBaseline = "middle";
+  pen.imageSmoothingEnabled = !look.run.thumb?.pixelated;
+  const gap = box.column > 6 ? CELL_GAP : 0.5;
+  rows.forEach(({ cells }, row) => {
+    const top = row * box.rowHeight + 3;
+    const height = box.rowHeight - 6;
+    const width = wide ? Math.min(box.column - gap, box.rowHeight + 4) : box.column - gap;
+    cells.forEach((cell, frame) => {
+      const x = box.middle(frame) - width / 2;
+      if (cell.kind === "abstains") {
+        hatchPath(hatching, x, top, width, height);
+        paintNobody(pen, look, x, top, width, height);
+      } else if (cell.kind === "all") paintShares(pen, look, cell, x, top, width, height);
+      else if (cell.kind === "pick") {
+        if (!wide) {
+          pen.globalAlpha = 0.3;
+          pen.fillStyle = look.palette[look.run.label[cell.negative]];
+          pen.fillRect(x, top, width, height);
+          pen.globalAlpha = 1;
+          // Above and below only: left and right the same film goes on.
+          borders[cell.zone].rect(x, top + 1, width, 0);
+          borders[cell.zone].rect(x, top + height - 1, width, 0);
+        } else {
+          borders[cell.zone].rect(x + 1, top + 1, width - 2, height - 2);
+          paintFace(pen, look, cell.negative, x + 3, top + 3, width - 6, height - 6);
+        }
+      }
+    });
+    if (!wide) paintSpans(pen, cells, box, look, top + 3, height - 6);
+  });
+  pen.strokeStyle = look.muted;
+  pen.lineWidth = 0.8;
+  pen.globalAlpha = 0.35;
+  pen.stroke(hatching);
+  pen.globalAlpha = 1;
+  pen.lineWidth = 2.2;
+  for (const zone of ZONE_LIST) {
+    pen.strokeStyle = look.zone[zone];
+    pen.setLineDash(DASHES[zone]);
+    pen.stroke(borders[zone]);
+  }
+  pen.setLineDash([]);
+  paintFading(pen, rows, box, look);
+}
+
+/** In narrow columns: a picture wherever one negative stays long enough to make room for it, else its short name. */
+function paintSpans(pen, cells, box, look, top, height) {
+  const { run, sheet } = look;
+  for (const { from, to, negative } of stripSpans(cells)) {
+    const width = (to - from + 1) * box.column - CELL_GAP;
+    const x = box.left(from) + CELL_GAP / 2;
+    if (from < to) {
+      // The seams inside a span close: it reads as one long shot.
+      pen.globalAlpha = 0.3;
+      pen.fillStyle = look.palette[run.label[negative]];
+      for (let i = from + 1; i <= to; i++) pen.fillRect(box.left(i) - CELL_GAP / 2, top - 3, CELL_GAP, height + 6);
+      pen.globalAlpha = 1;
+    }
+    if (sheet && width >= STRIP_PICTURE) {
+      const size = Math.min(width - 2, height);
+      pen.fillStyle = look.theme.background;
+      pen.fillRect(x + (width - size) / 2, top + (height - size) / 2, size, size);
+      paintFace(pen, look, negative, x + (width - size) / 2, top + (height - size) / 2, size, size);
+    } else paintFace(pen, { ...look, sheet: null }, negative, x, top, width, height);
+  }
+}
+
+/** What the class filter leaves out steps back under a veil of the ground colour; it is never removed. */
+function paintFading(pen, rows, box, look) {
+  if (!look.faded) return;
+  pen.fillStyle = look.theme.background;
+  pen.globalAlpha = 0.72;
+  rows.forEach(({ cells }, row) => cells.forEach((cell, frame) => {
+    if (look.faded(cell)) pen.fillRect(box.left(frame), row * box.rowHeight + 1, box.column, box.rowHeight - 2);
+  }));
+  pen.globalAlpha = 1;
+}
+
+/** One column, large: what stands under the magnifier. The pen's origin is the column's top left. */
+export function paintColumn(pen, rows, frame, { width, rowHeight }, look) {
+  pen.textAlign = "center";
+  pen.textBaseline = "middle";
+  pen.imageSmoothingEnabled = !look.run.thumb?.pixelated;
+  rows.forEach(({ cells }, row) => {
+    const cell = cells[frame];
+    const size = Math.min(width, rowHeight) - 4;
+    const [x, y] = [(width - size) / 2, row * rowHeight + (rowHeight - size) / 2];
+    if (cell.kind === "abstains") paintNobody(pen, look, x, y, size, size);
+    else if (cell.kind === "all") paintShares(pen, look, cell, x + 3, y + 1, size - 6, size - 2);
+    else if (cell.kind === "pick") {
+      paintFace(pen, look, cell.negative, x + 3, y + 3, size - 6, size - 6);
+      pen.strokeStyle = look.zone[cell.zone];
+      pen.lineWidth = 2.4;
+      pen.setLineDash(DASHES[cell.zone]);
+      pen.strokeRect(x + 1.2, y + 1.2, size - 2.4, size - 2.4);
+      pen.setLineDash([]);
+    }
+  });
+}
+
+/** Outlines of the cells that `holds(cell)`: the same negative, or the same classes, as under the pointer elsewhere. */
+export function paintHolding(pen, rows, box, look, holds) {
+  pen.strokeStyle = look.theme.text;
+  pen.lineWidth = 2;
+  rows.forEach(({ cells }, row) => {
+    let from = -1;
+    for (let frame = 0; frame <= cells.length; frame++) {
+      const inside = frame < cells.length && holds(cells[frame]);
+      if (inside && from < 0) from = frame;
+      if (inside || from < 0) continue;
+      pen.strokeRect(box.left(from) + 0.5, row * box.rowHeight + 1.5, (frame - from) * box.column - 1, box.rowHeight - 3);
+      from = -1;
+    }
+  });
+}
+
+/** The look of the moment: colours by zone and class, the sheet of pictures, and who steps back. */
+export function stripLook(s, run, { sheet, palette, easy }) {
+  const { focus, anchor, theme, zoneColours } = s;
+  const filtered = focus && focus[1] !== null && focus[1] !== undefined && run.label[anchor] === focus[0];
+  return {
+    run, sheet, theme, palette: palette.map((colour) => rgba(colour)),
+    zone: { hard: zoneColours.hard, "semi-hard": zoneColours.semi, easy },
+    muted: theme.dark ? "#a6adba" : "#5f6776",
+    faded: filtered ? (cell) => cell.kind === "pick" && run.label[cell.negative] !== focus[1] : null,
+  };
+}
