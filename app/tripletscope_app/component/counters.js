@@ -5,18 +5,19 @@ import { lastStepWith, nearestFrame } from "./store.js";
 import { touches } from "./state.js";
 import { markIcon } from "./marks.js";
 
-function plainNumber(value) {
+/** A number for a small place. */
+export function shortNumber(value) {
   if (value > 0 && value < 0.0005) return "<0.001";
   return value >= 100 ? wholeNumber(value) : value.toFixed(value < 0.1 ? 3 : 2);
 }
 
 const COUNTERS = [
   { title: "R@1", names: ["recall_at_1"], text: (v) => v.toFixed(2), help: "share of probe samples whose nearest neighbour has their class" },
-  { title: "spread", names: ["spread"], text: plainNumber, help: "mean pairwise distance in the batch, in margins" },
+  { title: "spread", names: ["spread"], text: shortNumber, help: "mean pairwise distance in the batch, in margins" },
   { title: "violating", names: ["violating_share"], text: percent, help: "share of all eligible triplets with gap < margin" },
   { title: "hard", names: ["hard_share"], text: percent, help: "share of all eligible triplets with gap ≤ 0" },
   { title: "mined / eligible", names: ["mined", "eligible"], text: (a, b) => `${wholeNumber(a)} / ${wholeNumber(b)}`, help: "triplets this strategy chose, of all it could have" },
-  { title: "loss", names: ["loss"], text: plainNumber, help: "mean over the triplets this strategy chose itself: not comparable between strategies", last: true },
+  { title: "loss", names: ["loss"], text: shortNumber, help: "mean over the triplets this strategy chose itself: not comparable between strategies", last: true },
 ];
 
 /** Text of a counter, and the step it is from when that is not the frame's own. */
@@ -33,18 +34,28 @@ export function createCounters({ state }) {
     const value = h("div", { class: "ts-counter-value" });
     const rivals = h("div", { class: "ts-counter-rivals" });
     const note = h("span");
+    const pointed = h("span", { class: "ts-counter-pointed", hidden: true });
     const element = h(
       "div", { class: "ts-counter", "data-last": counter.last ?? false, "data-name": counter.names[0], title: counter.help },
-      h("div", { class: "ts-counter-title" }, counter.title, note), value, rivals,
+      h("div", { class: "ts-counter-title ts-ellipsis" }, counter.title, note, pointed), value, rivals,
     );
-    return { counter, element, note, value, rivals };
+    return { counter, element, note, pointed, value, rivals };
   });
   const element = h("section", { class: "ts-counters", "aria-label": "Numbers of this step" }, cells.map((cell) => cell.element));
 
   state.subscribe((s, changed) => {
     const run = s.runs[s.run];
     element.toggleAttribute("data-empty", !run);
-    if (!run || !touches(changed, "frame", "run", "runs", "race", "theme")) return;
+    if (!run) return;
+    if (touches(changed, "hoverFrame", "run", "runs")) {
+      // The large numbers stay those of the step; what is pointed at stands beside the title, with its own step.
+      const at = s.hoverFrame !== null && s.hoverFrame < run.frames.length ? s.hoverFrame : null;
+      for (const { counter, pointed } of cells) {
+        pointed.hidden = at === null;
+        if (at !== null) pointed.textContent = `${counterOf(run, counter, at).text} at step ${run.frames[at]}`;
+      }
+    }
+    if (!touches(changed, "frame", "run", "runs", "race", "theme")) return;
     const step = run.frames[s.frame];
     const others = s.race.filter((entry) => entry.digest !== s.run && s.runs[entry.digest]);
     for (const { counter, note, value, rivals } of cells) {

@@ -1,14 +1,17 @@
-// Curves of the race under one cursor: R@1 and spread first, loss last. Pressing and dragging on any of them scrubs.
-import { clamp, h, setText, svg } from "./dom.js";
-import { markColour, shapePath } from "./marks.js";
+// Curves of the race under one cursor: R@1 and spread first, loss last. Pressing and dragging on any of them scrubs; a
+// frame that is pointed at, here or in another panel, is a dashed line with the values of all runs beside the title.
+import { clamp, h, percent, setText, svg } from "./dom.js";
+import { markColour, markIcon, shapePath } from "./marks.js";
+import { lastStepWith, nearestFrame } from "./store.js";
 import { touches } from "./state.js";
 import { tickText } from "./scale.js";
-import { curvePath, labelledFrames, timeOfStep, timeScale } from "./timeline.js";
+import { curvePath, labelledFrames, scrubOn, tellTime, timeOfStep, timeScale } from "./timeline.js";
+import { shortNumber } from "./counters.js";
 
 const CHARTS = [
-  { name: "recall_at_1", title: "R@1", low: 0, high: 1 },
+  { name: "recall_at_1", title: "R@1", low: 0, high: 1, text: (value) => value.toFixed(2) },
   { name: "spread", title: "spread, in margins (log)", log: true },
-  { name: "violating_share", title: "violating share", low: 0, high: 1 },
+  { name: "violating_share", title: "violating share", low: 0, high: 1, text: percent },
   { name: "zones", title: "zones of the watched run", low: 0, high: 1, stacked: true },
   { name: "loss", title: "loss (not comparable)", low: 0, quiet: true },
 ];
@@ -44,17 +47,46 @@ function gridOf(chart, [low, high]) {
   return Array.from({ length: Math.floor(powers / every) + 1 }, (_, i) => low * 10 ** (i * every));
 }
 
+/** What a chart says of one frame: [{mark, title, text}], the watched run first; of the zones three shares. */
+function valuesAt(chart, s, frame) {
+  const run = s.runs[s.run];
+  const step = run.frames[frame];
+  if (chart.stacked) {
+    return STACK.flatMap(([name, zone]) => {
+      const found = lastStepWith(run, name, frame);
+      return found ? [{ zone, title: zone, text: percent(run.seriesOf[name][found.at]) }] : [];
+    });
+  }
+  const entries = [...s.race].sort((a, b) => (b.digest === s.run) - (a.digest === s.run));
+  return entries.flatMap((entry) => {
+    const other = s.runs[entry.digest];
+    const found = other && lastStepWith(other, chart.name, nearestFrame(other, step));
+    if (!found) return [];
+    return { mark: entry.mark, title: entry.title, text: (chart.text ?? shortNumber)(other.seriesOf[chart.name][found.at]) };
+  });
+}
+
+/** A curve in words: where it begins and ends, and its extremes. */
+function curveInWords(chart, s, run) {
+  const last = run.frames.length - 1;
+  const list = (frame) => valuesAt(chart, s, frame).map(({ title, text }) => `${title} ${text}`).join(", ") || "no values";
+  return `${chart.title}. At step ${run.frames[0]}: ${list(0)}. At step ${run.frames[last]}: ${list(last)}.`;
+}
+
 export function createCurves({ state, actions }) {
   const panels = CHARTS.map((chart) => {
     const drawing = svg("svg", { class: "ts-curve-drawing", "aria-hidden": "true" });
     const cursor = h("div", { class: "ts-curve-cursor" });
-    const plot = h("div", { class: "ts-curve-plot", "data-chart": chart.name }, drawing, cursor);
-    const title = h("div", { class: "ts-curve-title ts-ellipsis" }, chart.title);
-    return { chart, drawing, cursor, plot, title, element: h("div", { class: "ts-curve", "data-quiet": chart.quiet ?? false }, title, plot) };
+    const ghost = h("div", { class: "ts-curve-cursor ts-curve-ghost", hidden: true });
+    const plot = h("div", { class: "ts-curve-plot", "data-chart": chart.name, role: "slider", tabindex: "0", "aria-label": `${chart.title}, over training` }, drawing, cursor, ghost);
+    const title = h("div", { class: "ts-curve-title ts-ellipsis", title: chart.title }, chart.title);
+    const readout = h("div", { class: "ts-curve-readout", "aria-hidden": "true", hidden: true });
+    const words = h("p", { class: "ts-sr" });
+    const element = h("div", { class: "ts-curve", "data-quiet": chart.quiet ?? false }, h("div", { class: "ts-curve-head" }, title, readout), plot, words);
+    return { chart, drawing, cursor, ghost, plot, title, readout, words, element };
   });
   const element = h("section", { class: "ts-curves", "aria-label": "Curves over training" }, panels.map((panel) => panel.element));
   let width = 0;
-  let dragging = false;
 
   const scaleOf = (run) => timeScale(run, PAD.left, width - PAD.right);
 
@@ -127,29 +159,26 @@ export function createCurves({ state, actions }) {
     }
   }
 
-  function seekTo(event) {
-    const run = state.get().runs[state.get().run];
-    if (!run) return;
-    const box = event.currentTarget.getBoundingClientRect();
-    actions.scrub(clamp(scaleOf(run).invert(event.clientX - box.left), 0, run.frames.length - 1));
+  function point(s, run) {
+    const shown = s.hoverFrame !== null && s.hoverFrame < run.frames.length;
+    for (const { chart, ghost, readout } of panels) {
+      ghost.hidden = readout.hidden = !shown;
+      if (!shown) continue;
+      ghost.style.transform = `translateX(${scaleOf(run)(s.hoverFrame).toFixed(1)}px)`;
+      readout.replaceChildren(h("span", { class: "ts-curve-step" }, `step ${run.frames[s.hoverFrame]}`), ...valuesAt(chart, s, s.hoverFrame).map(({ mark, zone, title, text }) =>
+        h("span", { title, "data-zone": zone }, zone ? h("i", { class: "ts-zone-dot", "data-zone": zone }) : markIcon(mark, s.theme.dark, 10), text)));
+    }
   }
 
-  for (const { plot } of panels) {
-    plot.addEventListener("pointerdown", (event) => {
-      if (event.button !== 0) return;
-      dragging = true;
-      plot.setPointerCapture(event.pointerId);
-      seekTo(event);
-    });
-    plot.addEventListener("pointermove", (event) => dragging && seekTo(event));
-    const end = () => {
-      if (!dragging) return;
-      dragging = false;
-      actions.release();
-    };
-    plot.addEventListener("pointerup", end);
-    plot.addEventListener("pointercancel", end);
+  /** While time runs nobody can listen to five charts; they speak when it rests. */
+  function tell(s, run) {
+    for (const { chart, plot } of panels) {
+      const values = valuesAt(chart, s, s.frame).map(({ title, text }) => `${title} ${text}`);
+      tellTime(plot, run, s.frame, [`step ${run.frames[s.frame]}`, ...values].join(", "));
+    }
   }
+
+  for (const { plot } of panels) scrubOn(plot, { state, actions, scaleOf });
 
   const observer = new ResizeObserver(resize);
   observer.observe(panels[0].plot);
@@ -163,6 +192,9 @@ export function createCurves({ state, actions }) {
       const at = `translateX(${scaleOf(run)(s.t).toFixed(1)}px)`;
       for (const { cursor } of panels) cursor.style.transform = at;
     }
+    if (touches(changed, "hoverFrame", "run", "runs", "race", "theme", "size")) point(s, run);
+    if (touches(changed, "frame", "playing", "dragging", "run", "runs", "race") && !s.playing && !s.dragging) tell(s, run);
+    if (touches(changed, "run", "runs", "race")) for (const { chart, words } of panels) setText(words, curveInWords(chart, s, run));
   });
 
   return { element, resize, stop: () => observer.disconnect() };

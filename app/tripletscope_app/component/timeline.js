@@ -38,3 +38,60 @@ export function curvePath(run, steps, values, x, y) {
   });
   return path;
 }
+
+/** Makes `element` a place to scrub: dragging moves time, and a pointer over it points at a frame in all panels.
+ *
+ * `scaleOf(run)` maps time to pixels of the element. Pressing scrubs at once, unless `onclick(event)` is given: then only
+ * a drag does, and a press that does not move is a click. */
+export function scrubOn(element, { state, actions, scaleOf, onclick }) {
+  let pressed = null; // where the pointer went down, until it is clear whether it drags
+  let dragging = false;
+
+  function timeAt(event) {
+    const run = state.get().runs[state.get().run];
+    if (!run) return null;
+    const t = scaleOf(run).invert(event.clientX - element.getBoundingClientRect().left);
+    return Math.min(run.frames.length - 1, Math.max(0, t));
+  }
+
+  function drag(event) {
+    const t = timeAt(event);
+    if (t === null) return;
+    dragging = true;
+    state.set({ hoverFrame: null });
+    actions.scrub(t);
+  }
+
+  element.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
+    pressed = event.clientX;
+    element.setPointerCapture(event.pointerId);
+    if (!onclick) drag(event);
+  });
+  element.addEventListener("pointermove", (event) => {
+    if (dragging || (pressed !== null && Math.abs(event.clientX - pressed) > 4)) drag(event);
+    else if (pressed === null && event.pointerType !== "touch") {
+      const t = timeAt(event);
+      state.set({ hoverFrame: t === null ? null : Math.round(t) });
+    }
+  });
+  element.addEventListener("pointerleave", () => !dragging && state.set({ hoverFrame: null }));
+  const end = (event) => {
+    const clicked = pressed !== null && !dragging && event.type === "pointerup";
+    pressed = null;
+    if (dragging) {
+      dragging = false;
+      actions.release();
+    } else if (clicked) onclick?.(event);
+  };
+  element.addEventListener("pointerup", end);
+  element.addEventListener("pointercancel", end);
+}
+
+/** Sets what a screen reader hears of a chart that is a slider over the run's frames. */
+export function tellTime(element, run, frame, text) {
+  element.setAttribute("aria-valuemin", run.frames[0]);
+  element.setAttribute("aria-valuemax", run.frames.at(-1));
+  element.setAttribute("aria-valuenow", run.frames[frame]);
+  element.setAttribute("aria-valuetext", text);
+}
