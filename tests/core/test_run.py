@@ -13,7 +13,7 @@ from tests.core import recorded
 
 from tripletscope import Run
 from tripletscope.errors import RunError, UnknownNameError
-from tripletscope.store import status
+from tripletscope.store import layout, status
 from tripletscope.zones import zone_codes_numpy
 
 
@@ -187,9 +187,16 @@ def test_what_is_not_there_is_said(run: Run) -> None:
         Run.open(run.path.parent)
 
 
-def test_a_newer_format_names_both_versions(tmp_path: Path) -> None:
-    folder = recorded.record(tmp_path / "run", 1)
+def test_a_newer_format_is_opened_as_far_as_it_is_known(tmp_path: Path) -> None:
+    folder = recorded.record(tmp_path / "run", 2)
     config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "format": 7, "new": {"thing": [1]}}))
+    run = Run.open(folder)
+    assert run.steps == [0, 1, 2]
+    assert "written in format 7, this tripletscope knows format 1" in run.notes[0]
+    with pytest.raises(RunError, match=r"format version 7.*up to version 1"):  # nobody writes into it
+        layout.read_config(folder)
+    del config["margin"]
     (folder / "config.json").write_text(json.dumps({**config, "format": 7}))
     with pytest.raises(RunError, match=r"format version 7.*up to version 1"):
         Run.open(folder)

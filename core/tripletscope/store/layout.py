@@ -61,8 +61,12 @@ def replace(path: Path, content: bytes, *, sync: bool = False) -> None:
     os.replace(temporary, path)
 
 
-def read_config(run: Path) -> dict[str, Any]:
+def read_config(run: Path, *, newer: bool = False) -> dict[str, Any]:
     """The content of config.json, checked to be of a format version that this package reads.
+
+    Args:
+        run: folder of the run.
+        newer: let a newer format pass that still says its margin and distance: a reader shows what it knows of it.
 
     Raises:
         RunError: no such folder, no run, damaged, or written by a newer version.
@@ -72,17 +76,19 @@ def read_config(run: Path) -> dict[str, Any]:
     path = run / CONFIG
     if not path.is_file():
         raise RunError(f"{str(run)!r} is no recorded run: it has no {CONFIG}; name a folder that a recorder made.")
+    version = 0
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
         version = int(config["format"])
-        if version <= FORMAT_VERSION:
-            float(config["margin"])  # without these two no triplet of the run has a zone
-            str(config["distance"])
+        float(config["margin"])  # without these two no triplet of the run has a zone
+        str(config["distance"])
     except (ValueError, KeyError, TypeError) as problem:
-        raise RunError(
-            f"{CONFIG} of the run {str(run)!r} cannot be read: restore it from a copy ({problem})."
-        ) from None
-    if version > FORMAT_VERSION:
+        if version <= FORMAT_VERSION:
+            raise RunError(
+                f"{CONFIG} of the run {str(run)!r} cannot be read: restore it from a copy ({problem})."
+            ) from None
+        newer = False
+    if version > FORMAT_VERSION and not newer:
         raise RunError(
             f"The run {str(run)!r} is in format version {version}, this tripletscope reads up to version "
             f"{FORMAT_VERSION}: update tripletscope to open it."

@@ -15,9 +15,9 @@ from jaxtyping import Float32, Int32, Int64
 
 from tripletscope.errors import RunError, UnknownNameError
 from tripletscope.samples import Samples
-from tripletscope.schema import FRAME_SCALARS, PLANE_CELLS, STEP_TABLES
+from tripletscope.schema import FORMAT_VERSION, FRAME_SCALARS, PLANE_CELLS, STEP_TABLES
 from tripletscope.store import layout
-from tripletscope.store.sample_table import read_samples
+from tripletscope.store.sample_table import complete_samples, read_samples
 from tripletscope.store.scalars import Scalars, read_scalars
 from tripletscope.store.status import read_status, true_state
 from tripletscope.store.step_table import StepTable
@@ -60,11 +60,13 @@ class Run:
     def open(cls, path: str | os.PathLike[str]) -> Run:
         """The run in that folder, up to its last whole step, also while it is being written or after a crash.
 
+        A run in a newer format is opened as far as this version knows it, and `notes` says so.
+
         Raises:
-            RunError: there is no run, or it is in a newer format.
+            RunError: there is no run, or it is in a newer format that no longer says its margin and distance.
         """
         place = Path(path)
-        config = layout.read_config(place)
+        config = layout.read_config(place, newer=True)
         return cls(place, config, read_status(place), read_scalars(place))
 
     # ---- how far it came
@@ -110,8 +112,17 @@ class Run:
     def notes(self) -> list[str]:
         """One line for each thing that is missing or damaged; empty for a whole run."""
         notes = [*self._scalars.notes]
+        if int(self.config["format"]) > FORMAT_VERSION:
+            notes.insert(
+                0,
+                f"written in format {self.config['format']}, this tripletscope knows format {FORMAT_VERSION}: "
+                "what is newer is left out; update to see it",
+            )
         if not self.status:
             notes.append(f"{layout.STATUS} is missing or damaged; the run is taken for stopped")
+        told = self.status.get("step")
+        if self.status.get("state") == "finished" and isinstance(told, int) and told >= self.step_count:
+            notes.append(f"{layout.SCALARS} ends at step {self.step_count - 1}, but {told + 1} steps were recorded")
         for name in STEP_TABLES:
             notes += self._table(name).notes
         _ = self.samples
@@ -191,7 +202,14 @@ class Run:
     @cached_property
     def samples(self) -> Samples:
         """Who the samples are; a pick, a batch and a frame name a sample by its row here."""
-        return read_samples(self.path, self.config.get("class_names"), self._sample_notes)
+        names = self.config.get("class_names")
+        found = read_samples(self.path, names, self._sample_notes)
+        needed = 1 + int(self.probe_rows.max(initial=-1))
+        if len(found) >= needed:
+            return found
+        seen = self._columns("batches", 0, None)
+        needed = max(needed, 1 + int(seen["row"].max(initial=-1)))
+        return complete_samples(found, needed, seen["row"], seen["label"], names, self._sample_notes)
 
     def batch(self, step: int) -> tuple[Int32[np.ndarray, "B"], Int64[np.ndarray, "B"]]:
         """(rows of `samples`, labels) of the step's batch, by slot; empty for a closing frame.

@@ -273,7 +273,7 @@ def read_samples(run: Path, class_names: list[str] | None, notes: list[str]) -> 
     except FileNotFoundError:
         return Samples(np.empty(0, np.int64), np.empty(0, np.int64), class_names or [])
     except UNREADABLE:
-        notes.append("samples: the list of samples is damaged; ids, labels and classes are unknown")
+        notes.append("samples: the list of samples is damaged")
         return Samples(np.empty(0, np.int64), np.empty(0, np.int64), class_names or [])
     labels, names = as_numpy(rows.column("label")).astype(np.int64), rows.column("class_name").to_pylist()
     if class_names is None:
@@ -289,6 +289,56 @@ def read_samples(run: Path, class_names: list[str] | None, notes: list[str]) -> 
         texts=None if texts.null_count == len(texts) else [text or "" for text in texts.to_pylist()],
         thumbs=read_thumbs(run, len(rows), notes),
     )
+
+
+#: Class of a sample whose entry is lost and that no batch held.
+UNKNOWN = "unknown"
+
+
+def complete_samples(
+    samples: Samples,
+    count: int,
+    rows: Int32[np.ndarray, "M"],
+    labels: Int32[np.ndarray, "M"],
+    class_names: list[str] | None,
+    notes: list[str],
+) -> Samples:
+    """All `count` samples that batches and frames speak of; those whose entry is lost are named by their rows.
+
+    Args:
+        samples: as many as could be read, the first ones.
+        count: how many there must be.
+        rows: of the samples that batches held.
+        labels: their labels, as recorded there.
+        class_names: of a run whose samples were given; without, a class is called by its number.
+        notes: gets one line.
+    """
+    there = len(samples)
+    if there >= count:
+        return samples
+    names = list(samples.class_names)
+    code_of = {name: code for code, name in enumerate(names)}
+    raw = np.full(count, -1, np.int64)
+    raw[rows] = labels
+    codes = [int(code) for code in samples.labels]
+    for label in raw[there:].tolist():
+        known = label >= 0 and (class_names is None or label < len(class_names))
+        name = (class_names[label] if class_names else str(label)) if known else UNKNOWN
+        if name not in code_of:
+            code_of[name] = len(names)
+            names.append(name)
+        codes.append(code_of[name])
+    # A row number may be somebody's id, so numbers become texts where there are both.
+    ids: Any = (
+        np.arange(count)
+        if there == 0
+        else [str(one) for one in samples.ids] + [f"row {i}" for i in range(there, count)]
+    )
+    notes.append(
+        f"samples: {count - there} of {count} are not in the list; they are named by their rows, with the classes "
+        "that the batches recorded"
+    )
+    return Samples(ids, np.array(codes), names)
 
 
 def write_thumbs(run: Path, thumbs: UInt8[np.ndarray, "N ..."]) -> None:
@@ -323,7 +373,10 @@ def read_thumbs(run: Path, count: int, notes: list[str]) -> UInt8[np.ndarray, "N
         lines = sheet.shape[0] // height
         cells = sheet.reshape(lines, height, columns, width, *sheet.shape[2:]).swapaxes(1, 2)
         thumbs = cells.reshape(lines * columns, height, width, *sheet.shape[2:])[:count]
-    except FileNotFoundError:
+    except FileNotFoundError as problem:
+        halves = [path for path in (layout.THUMBS_GRID, layout.THUMBS) if (run / path).exists()]
+        if halves:  # a run without pictures has neither
+            notes.append(f"samples: the thumbnails cannot be shown: {Path(problem.filename).name} is missing")
         return None
     except (OSError, ValueError, KeyError, TypeError, SyntaxError) as problem:
         notes.append(f"samples: the thumbnails cannot be read ({problem})")
