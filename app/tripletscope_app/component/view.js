@@ -10,6 +10,7 @@ import { glideCamera, homeCamera } from "./camera.js";
 import { createMap, openingCamera } from "./map.js";
 import { createRuler } from "./ruler.js";
 import { createSentence } from "./sentence.js";
+import { nextEventFrame } from "./findings.js";
 import { createScrubber } from "./scrubber.js";
 import { createCounters } from "./counters.js";
 import { createCurves } from "./curves.js";
@@ -231,6 +232,10 @@ function createInstrument(parent) {
       keyTimer = setTimeout(commit, KEY_REST); // a held key is one journey, not thirty messages
     };
     const last = s.runs[s.run].frames.length;
+    const toEvent = (direction) => {
+      const frame = nextEventFrame(s, direction);
+      if (frame !== null) actions.goTo(frame);
+    };
     const keys = {
       ArrowLeft: () => step(event.shiftKey ? -10 : -1),
       ArrowRight: () => step(event.shiftKey ? 10 : 1),
@@ -239,6 +244,7 @@ function createInstrument(parent) {
       a: actions.randomAnchor,
       n: () => actions.request({ kind: "seek", what: "violating" }),
       d: () => actions.request({ kind: "seek", what: "disagree" }),
+      e: () => toEvent(event.shiftKey ? -1 : 1),
     };
     if (event.key === " " && !control) {
       if (!event.repeat) player.toggle();
