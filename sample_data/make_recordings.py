@@ -2,6 +2,7 @@
 
     python sample_data/make_recordings.py            writes sample_data/races/ (the old one must be moved away first)
     python sample_data/make_recordings.py --check    records again elsewhere and compares; exit code 1 if they differ
+    python sample_data/make_recordings.py --openings writes the opening.json of each race again, and nothing else
 
 A race is one training for each strategy from the same weights and the same batches. What a rerun could not repeat
 (clocks, process, versions, checkpoints) is taken out of the recordings, so the same machine writes the same bytes;
@@ -17,11 +18,13 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from tripletscope import Run, datasets, strategies
+from tripletscope.analysis.answer import unpack_answer
 from tripletscope.analysis.counterfactual import opening
 from tripletscope.analysis.probe import probe_batch, probe_labels
 from tripletscope.batch import Batch
@@ -79,12 +82,18 @@ def main() -> int:
     """Writes the races, or compares them with the shipped ones."""
     parser = argparse.ArgumentParser(description="Record the races that come with tripletscope.")
     parser.add_argument("--check", action="store_true", help="compare with what is there; write nothing")
+    parser.add_argument("--openings", action="store_true", help="answer the opening anchors again; record nothing")
     args = parser.parse_args()
     torch.set_num_threads(1)
     if args.check:
         with tempfile.TemporaryDirectory() as place:
             make(Path(place))
             return compare(Path(place), PLACE)
+    if args.openings:
+        for race in RACES:
+            told = json.loads((PLACE / race.name / "race.json").read_text(encoding="utf-8"))
+            write_opening(PLACE / race.name, told["opening"])
+        return 0
     if PLACE.exists():
         print(f"{PLACE} exists already: move it away first.", file=sys.stderr)
         return 2
@@ -104,8 +113,13 @@ def make(place: Path) -> None:
         words = {"title": race.title, "chip": race.chip, "subtitle": race.subtitle, "note": race.subtitle}
         told = {**words, "order": race.order, "seed": SEED, "runs": list(RUNS), "opening": shown}
         write_json(folder / "race.json", told, indent=2)
-        write_json(folder / "opening.json", opening(runs, **shown))
+        write_opening(folder, shown)
         report(race, runs, shown)
+
+
+def write_opening(folder: Path, shown: dict[str, Any]) -> None:
+    """Nothing; the race says what it opens with, so that the first page asks nobody."""
+    write_json(folder / "opening.json", opening([Run.open(folder / name) for name in RUNS], **shown))
 
 
 def record_one(race: Race, strategy: str, out: Path, steps: int = 400) -> None:
@@ -192,7 +206,7 @@ def write_json(path: Path, content: object, indent: int | None = None) -> None:
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def report(race: Race, runs: list[Run], shown: dict[str, object]) -> None:
+def report(race: Race, runs: list[Run], shown: dict[str, Any]) -> None:
     """Nothing; the race's outcome and sizes are on standard output."""
     print(f"{race.name}: opens on {shown}")
     for run in runs:
@@ -213,13 +227,19 @@ def compare(made: Path, shipped: Path) -> int:
             parted = first_difference(here, there)
             differ |= parted is not None
             print(f"{race.name}/{name}: {'the same' if parted is None else f'different from step {parted} on'}")
-        same = all(
-            (made / race.name / file).read_bytes() == (shipped / race.name / file).read_bytes()
-            for file in ("race.json", "opening.json")
-        )
+        same = said_by(made / race.name) == said_by(shipped / race.name)
         differ |= not same
         print(f"{race.name}: the opening is {'the same' if same else 'different'}")
     return int(differ)
+
+
+def said_by(folder: Path) -> list[Any]:
+    """What race.json and opening.json say; answers unpacked, for another zlib may pack the same in other bytes."""
+    race, opens = (json.loads((folder / name).read_text(encoding="utf-8")) for name in ("race.json", "opening.json"))
+    for name, packed in opens["answers"].items():
+        answer = unpack_answer(packed, Run.open(folder / name))
+        opens["answers"][name] = json.dumps(answer, default=lambda array: array.tolist())
+    return [race, opens]
 
 
 def first_difference(here: Run, there: Run) -> int | None:

@@ -154,6 +154,7 @@ class Helper:
 def answer_line(line: str) -> dict[str, Any]:
     """The reply to one question, as the helper process gives it."""
     from tripletscope import strategies
+    from tripletscope.analysis.answer import pack_answer
     from tripletscope.analysis.counterfactual import anchor_answer
     from tripletscope.errors import TripletscopeError
     from tripletscope.store.reader import Run
@@ -161,7 +162,7 @@ def answer_line(line: str) -> dict[str, Any]:
     question = json.loads(line)
     reply: dict[str, Any] = {"id": question["id"]}
     try:
-        reply["answer"] = anchor_answer(Run.open(question["run"]), int(question["anchor"]))
+        reply["answer"] = pack_answer(anchor_answer(Run.open(question["run"]), int(question["anchor"])))
         reply["strategies"] = [record.describe() for record in strategies.all()]
     except (TripletscopeError, IndexError) as refusal:
         reply["error"] = str(refusal)

@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tripletscope.analysis.counterfactual import decode
+from tripletscope.analysis.answer import unpack_answer
 from tripletscope.store.reader import Run
 from tripletscope.zones import ZONES, zone_codes_numpy
 
 
-def candidates(run: Run, answer: dict[str, Any], step: int, positive: int | None) -> pd.DataFrame:
+def candidates(run: Run, packed: Mapping[str, Any], step: int, positive: int | None) -> pd.DataFrame:
     """The candidates of an anchor by distance: id, class, role, d, gap, zone, and which strategies pick it.
 
     Args:
         run: the run that is looked at.
-        answer: of `anchor_answer` for that run.
+        packed: its answer for the anchor, of `pack_answer`; gap and zone are those of its margin.
         step: a step with a frame.
         positive: probe index that decides gap and zone; the first positive when None.
     """
+    answer = unpack_answer(packed, run)
     members, positives, negatives = answer["candidates"], answer["positives"], answer["negatives"]
     place = answer["frames"].index(step)
-    shape = (len(answer["frames"]), len(members))
-    distance = dict(zip(members, decode(answer["distances"], "<f4", shape)[place], strict=True))
+    distance = dict(zip(members, answer["distances"][place], strict=True))
     column = positives.index(positive) if positive in positives else 0
     pickers: dict[int, list[str]] = {negative: [] for negative in negatives}
     if positives:
-        for name, text in answer["picks"].items():
-            picks = decode(text, "<i2", (len(answer["frames"]), len(positives)))[place]
-            if picks[column] >= 0:
-                pickers[negatives[picks[column]]].append(name)
+        for name, picks in answer["picks"].items():
+            if picks[place][column] >= 0:
+                pickers[negatives[picks[place][column]]].append(name)
     rows = np.asarray(run.probe_rows)
     table = []
     for member in members[1:]:
@@ -39,7 +39,7 @@ def candidates(run: Run, answer: dict[str, Any], step: int, positive: int | None
         gap = zone = None
         if member in pickers and positives:
             gap = np.float32(distance[member] - distance[positives[column]])
-            zone = ZONES[int(zone_codes_numpy(np.array([gap]), run.margin)[0])]
+            zone = ZONES[int(zone_codes_numpy(np.array([gap]), answer["margin"])[0])]
         table.append(
             {
                 "id": run.samples.id_of(row),

@@ -39,6 +39,13 @@ class _Groups:
         self.positive = self.in_order[self.start[self.anchor] + step]
 
 
+# What a batch's labels alone decide; batches of the same labels share it.
+OF_LABELS = (
+    *("same", "positive_mask", "negative_mask", "_groups", "by_class", "class_start", "class_size", "positive_count"),
+    *("negative_count", "has_positive", "has_negative", "pairs", "pair_column", "positive_slots"),
+)
+
+
 class Batch:
     """Distances and labels of one batch, with masks, neighbours and sorted rows that are computed when first asked.
 
@@ -90,6 +97,19 @@ class Batch:
     ) -> Batch:
         """The batch of these points."""
         return cls(pairwise(embeddings.detach(), distance), labels, distance=distance, embeddings=embeddings)
+
+    def moved(self, distances: Float[Tensor, "B B"], *, embeddings: Float[Tensor, "B D"] | None = None) -> Batch:
+        """The same samples at other distances, as at the next frame; masks and pairs are shared, not made again.
+
+        Example:
+            >>> batch = Batch.from_embeddings(torch.tensor([[0.0], [1.0], [5.0]]), torch.tensor([7, 7, 9]))
+            >>> batch.moved(2 * batch.distances).nearest_negative
+            tensor([2, 2, 1])
+        """
+        other = Batch(distances, self.labels, distance=self.distance, dim=self.dim, embeddings=embeddings)
+        for name in OF_LABELS:
+            other.__dict__[name] = getattr(self, name)
+        return other
 
     @property
     def size(self) -> int:

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from tests.app import tiny
 
 from tripletscope import Run
+from tripletscope.analysis.answer import pack_answer
 from tripletscope.analysis.counterfactual import anchor_answer, opening
 from tripletscope_app import loaders, widgets
 from tripletscope_app.component import bundle, pack
@@ -83,7 +84,7 @@ def test_a_click_in_the_browser_becomes_the_selection(app, monkeypatch):
 
         asked.append((Path(path).name, anchor))
         future = Future()
-        future.set_result({"answer": anchor_answer(Run.open(path), anchor)})
+        future.set_result({"answer": pack_answer(anchor_answer(Run.open(path), anchor))})
         return future
 
     monkeypatch.setattr(widgets.Helper, "ask", ask)
@@ -261,7 +262,7 @@ def test_the_table_says_what_the_ruler_shows(shelf):
     run = Run.open(shelf / "races" / "toys" / "semi-hard")
     answer = anchor_answer(run, 2)
     positive = answer["positives"][1]
-    table = candidates(run, answer, 5, positive)
+    table = candidates(run, pack_answer(answer), 5, positive)
     assert list(table.columns) == ["id", "class", "role", "distance", "gap", "zone", "picked by"]
     assert table["distance"].is_monotonic_increasing
     assert len(table) == len(answer["candidates"]) - 1

@@ -6,10 +6,12 @@ import torch
 from tests.app import tiny
 
 from tripletscope import Run, strategies
-from tripletscope.analysis.counterfactual import anchor_answer, decode, opening
+from tripletscope.analysis.answer import pack_answer, plane_distances, unpack_answer, with_ulps
+from tripletscope.analysis.counterfactual import anchor_answer, crowd, opening
 from tripletscope.analysis.probe import distances_from, draw_candidates, probe_batch, probe_labels, telling_anchor
 from tripletscope.batch import Batch
 from tripletscope.distances import pairwise
+from tripletscope.errors import SettingError
 from tripletscope.seeding import generator
 
 
@@ -23,7 +25,7 @@ def sphere(tmp_path_factory):
     return Run.open(tiny.record(tmp_path_factory.mktemp("sphere") / "run", "distance-weighted", dim=5, unit=True))
 
 
-def by_hand(run, answer, step):
+def by_hand(run, answer, step, margin=None):
     """The strategies' own triplets on the candidates at that step, as {strategy: {(positive, negative)}}."""
     labels = torch.from_numpy(probe_labels(run)[answer["candidates"]])
     points = torch.from_numpy(np.array(run.frames[step][answer["candidates"]]))
@@ -33,27 +35,32 @@ def by_hand(run, answer, step):
         record = strategies.get(name)
         rng = generator(0, "counterfactual", name, step, answer["anchor"])
         triplets = record(
-            batch.distances, labels, margin=run.margin, generator=rng, distance=run.distance, embeddings=points
+            batch.distances,
+            labels,
+            margin=margin or run.margin,
+            generator=rng,
+            distance=run.distance,
+            embeddings=points,
         )
         chosen[name] = {(answer["candidates"][p], answer["candidates"][n]) for a, p, n in triplets.to_set() if a == 0}
     return batch, chosen
 
 
 @pytest.mark.parametrize("which", ["flat", "sphere"])
-@pytest.mark.parametrize("anchor", [0, 9, 23])
-def test_every_pick_is_the_strategys_own(which, anchor, request):
+@pytest.mark.parametrize(("anchor", "margin"), [(0, None), (9, None), (23, None), (9, 0.05), (9, 3.0)])
+def test_every_pick_is_the_strategys_own(which, anchor, margin, request):
     run = request.getfixturevalue(which)
-    answer = anchor_answer(run, anchor)
+    answer = anchor_answer(run, anchor, margin=margin)
+    assert answer["margin"] == (margin or run.margin)
     frames, positives, negatives = answer["frames"], answer["positives"], answer["negatives"]
     assert frames == run.frame_steps
     for f, step in enumerate(frames):
-        batch, chosen = by_hand(run, answer, step)
-        shown = decode(answer["distances"], "<f4", (len(frames), len(answer["candidates"])))
-        np.testing.assert_array_equal(shown[f], batch.distances[0].numpy())
+        batch, chosen = by_hand(run, answer, step, margin)
+        np.testing.assert_array_equal(answer["distances"][f], batch.distances[0].numpy())
         for name, wanted in chosen.items():
-            picks = decode(answer["picks"][name], "<i2", (len(frames), len(positives)))[f]
+            picks = answer["picks"][name][f]
             if name in answer["own_positive"]:
-                own = decode(answer["own_positive"][name], "<i2", (len(frames),))[f]
+                own = answer["own_positive"][name][f]
                 got = set() if own < 0 else {(positives[own], negatives[picks[own]])}
                 assert len(set(picks.tolist())) == 1, "one negative, whichever positive is looked at"
             else:
@@ -65,9 +72,9 @@ def test_probabilities_are_scaled_by_their_largest_and_a_draw_is_possible(sphere
     answer = anchor_answer(sphere, 4)
     shape = (len(answer["frames"]), len(answer["positives"]), len(answer["negatives"]))
     assert set(answer["probabilities"]) == {"random", "semi-hard-random", "distance-weighted"}
-    for name, text in answer["probabilities"].items():
-        chances = decode(text, "u1", shape)
-        picks = decode(answer["picks"][name], "<i2", shape[:2])
+    for name, chances in answer["probabilities"].items():
+        picks = answer["picks"][name]
+        assert (chances.shape, picks.shape) == (shape, shape[:2])
         assert set(np.unique(chances.max(axis=2)).tolist()) <= {0, 255}
         for f, p in np.ndindex(shape[:2]):
             if picks[f, p] < 0:
@@ -86,7 +93,7 @@ def test_strategies_that_need_unit_vectors_are_named_with_the_reason(flat, spher
 
 
 def test_the_same_question_has_the_same_answer(flat):
-    assert anchor_answer(flat, 5) == anchor_answer(flat, 5)
+    assert pack_answer(anchor_answer(flat, 5)) == pack_answer(anchor_answer(flat, 5))
     assert anchor_answer(flat, 5)["candidates"] != anchor_answer(flat, 6)["candidates"]
 
 
@@ -113,7 +120,8 @@ def test_an_anchor_without_a_positive_is_answered_with_nothing(tmp_path):
     run = Run.open(tiny.record(tmp_path / "run", "hardest", samples=lonely))
     answer = anchor_answer(run, 23)
     assert answer["positives"] == []
-    assert set(answer["picks"].values()) == {""}
+    assert {picks.shape for picks in answer["picks"].values()} == {(len(answer["frames"]), 0)}
+    assert unpack_answer(pack_answer(answer), run)["positives"] == []
 
 
 def test_an_opening_holds_every_run_and_every_strategy(tmp_path):
@@ -121,9 +129,83 @@ def test_an_opening_holds_every_run_and_every_strategy(tmp_path):
     told = opening(runs, run="semi-hard", step=5, anchor=2)
     assert list(told["answers"]) == ["random", "semi-hard", "batch-hard"]
     assert [card["name"] for card in told["strategies"]] == strategies.names()
-    assert told["positive"] in told["answers"]["random"]["positives"]
-    candidates = [answer["candidates"] for answer in told["answers"].values()]
+    unpacked = [unpack_answer(told["answers"][run.name], run) for run in runs]
+    assert told["positive"] in unpacked[0]["positives"]
+    candidates = [answer["candidates"] for answer in unpacked]
     assert candidates[0] == candidates[1] == candidates[2], "one batch for the whole race"
+
+
+@pytest.mark.parametrize("which", ["flat", "sphere"])
+def test_a_packed_answer_comes_back(which, request):
+    run = request.getfixturevalue(which)
+    answer = anchor_answer(run, 7, margin=0.3)
+    packed = pack_answer(answer)
+    assert (packed["anchor"], packed["margin"]) == (7, 0.3)
+    back = unpack_answer(packed, run)
+    for name in ("candidates", "candidates_title", "positives", "negatives", "frames", "not_applicable"):
+        assert back[name] == answer[name]
+    np.testing.assert_array_equal(back["distances"], answer["distances"])
+    for part in ("picks", "own_positive", "probabilities"):
+        assert list(back[part]) == list(answer[part])
+        for name, array in answer[part].items():
+            np.testing.assert_array_equal(back[part][name], array)
+    assert (answer["others"] is None) == (which == "flat")
+    if answer["others"]:
+        for name in ("hardest", "nearest", "closer"):
+            np.testing.assert_array_equal(back["others"][name], answer["others"][name])
+        np.testing.assert_allclose(back["others"]["ticks"], answer["others"]["ticks"], atol=1e-4)
+
+
+@pytest.mark.parametrize("race", ["digits-2d", "digits-2d-standardized"])
+def test_the_page_can_take_the_distances_of_a_plane_itself(race):
+    """Over all frames and many anchors: plain float32 arithmetic and the steps that travel give every bit back."""
+    from tripletscope.datasets import sample_data_dir
+
+    for folder in sorted((sample_data_dir() / "races" / race).glob("*/")):
+        run = Run.open(folder)
+        off = total = 0
+        for anchor in range(0, 1797, 199):
+            answer = anchor_answer(run, anchor)
+            members = np.array(answer["candidates"])
+            rows = []
+            for step in run.frame_steps:
+                points = run.frames[step]
+                dx, dy = (points[members, axis] - points[anchor, axis] for axis in (0, 1))
+                rows.append(np.sqrt(dx * dx + dy * dy))
+                np.testing.assert_array_equal(rows[-1], plane_distances(points, anchor, members, "euclidean"))
+            seen = np.array(rows)
+            assert seen.dtype == np.float32
+            np.testing.assert_array_equal(with_ulps(seen, answer["ulps"]), answer["distances"])
+            assert np.abs(answer["ulps"]).max() <= 1
+            off, total = off + np.count_nonzero(answer["ulps"]), total + answer["ulps"].size
+        assert off < 0.03 * total, "what is nearly always 0 costs nothing to send"
+
+
+@pytest.mark.parametrize("which", ["flat", "sphere"])
+def test_the_crowd_outside_the_candidates_in_plain_loops(which, request):
+    run = request.getfixturevalue(which)
+    answer = anchor_answer(run, 4)
+    labels, margin = probe_labels(run), np.float32(run.margin)
+    d_ap = answer["distances"][:, 1 : 1 + len(answer["positives"])]
+    told = crowd(run, np.array(answer["candidates"]), d_ap, run.margin)
+    outside = [i for i in range(len(labels)) if labels[i] != labels[4] and i not in answer["candidates"]]
+    assert told["count"] == len(outside) > 3
+    for f, step in enumerate(run.frame_steps):
+        frame = run.frames[step]
+        d = {i: np.float32(np.sqrt(((frame[i] - frame[4]) ** 2).sum())) for i in outside}
+        assert told["hardest"][f] == min(outside, key=lambda i: (d[i], i))
+        assert told["nearest"][f] == told["ticks"][f, 0] == min(d.values())
+        assert told["ticks"][f].tolist() == sorted(d.values()), "few enough to be told one by one"
+        for p in range(d_ap.shape[1]):
+            gaps = [d[i] - d_ap[f, p] for i in outside]
+            hard, semi = sum(gap <= 0 for gap in gaps), sum(0 < gap < margin for gap in gaps)
+            assert told["closer"][f, p].tolist() == [hard, semi]
+
+
+@pytest.mark.parametrize("margin", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_margin_that_is_none_is_refused(flat, margin):
+    with pytest.raises(SettingError, match="above 0"):
+        anchor_answer(flat, 0, margin=margin)
 
 
 @pytest.mark.parametrize("distance", ["euclidean", "squared-euclidean", "cosine"])

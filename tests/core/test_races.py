@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tripletscope import Run, datasets
+from tripletscope.analysis.answer import unpack_answer
 from tripletscope.config import TrainConfig
 from tripletscope.training import record
 
@@ -83,7 +84,7 @@ def test_the_opening_shows_all_three_zones(name: str, maker: ModuleType) -> None
     answers = json.loads((folder / "opening.json").read_text())
     assert {key: answers[key] for key in shown} == shown
     assert set(answers["answers"]) == set(NAMES)
-    answer = answers["answers"][shown["run"]]
+    answer = unpack_answer(answers["answers"][shown["run"]], run)
     assert answer["candidates"][0] == shown["anchor"]
     assert shown["positive"] in answer["positives"]
     frame = run.frames[shown["step"]]

@@ -2,7 +2,7 @@
 //
 // Zones are decided by the gap in float32, the type the distances were mined in; the page never compares d(a,n) with
 // d(a,p) + margin, which rounds differently. In a plane that is mined as it is drawn, the page has the points and takes
-// the distances itself, in float32 step by step as the engine does, so they need not be sent.
+// the distances itself, rounding every step to float32; what arrives is by how many last places the engine's differ.
 import { parseBlob } from "./store.js";
 
 const MOST_TICKS = 64;
@@ -34,6 +34,7 @@ export async function decodeAnswer(raw) {
     own_positive: byStrategy(blob.bringing, blob.own_positive, frames.length),
     probabilities: byStrategy(blob.drawing, blob.chances, pairs * negatives.length),
     distances: blob.distances ?? null, // null: the page takes them from the frames, when it has them
+    ulps: blob.ulps ?? null, // by how many float32 numbers the engine's square roots differ from ours; nearly all 0
     crowd: blob.ticks ? { count: blob.others, ticks: blob.ticks, hardest: blob.hardest, nearest: blob.nearest, farthest: blob.farthest, closer: blob.closer } : null,
     space: null, // the run, for whoever takes distances from its frames
     column: new Map(candidates.map((sample, i) => [sample, i])),
@@ -67,6 +68,9 @@ function completeAnswer(answer, run) {
     const frame = run.frames.indexOf(step);
     if (frame >= 0) answer.distances.set(planeDistances(run, frame, answer.anchor, answer.candidates), at * width);
   });
+  // Distances are not negative: their bits, read as whole numbers, count the float32 numbers in order.
+  const bits = new Int32Array(answer.distances.buffer);
+  answer.ulps?.forEach((steps, i) => (bits[i] += steps));
   return answer;
 }
 

@@ -6,16 +6,18 @@ the strategies themselves, on the very distances that they would see in training
 
 from __future__ import annotations
 
-import base64
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float32, Int64
 
-from tripletscope.analysis.probe import batch_shape, probe_batch, probe_labels
-from tripletscope.errors import TripletscopeError
+from tripletscope.analysis.answer import pack_answer, plane_distances, spread_ranks, ulps_between
+from tripletscope.analysis.probe import batch_shape, distances_from, open_frames, probe_batch, probe_labels
+from tripletscope.errors import SettingError, TripletscopeError
 from tripletscope.seeding import generator
 from tripletscope.store.reader import Run
 
@@ -23,69 +25,74 @@ if TYPE_CHECKING:
     from tripletscope.batch import Batch
     from tripletscope.strategies.base import Strategy
 
+#: Order statistics of the distances to the crowd outside the candidates.
+MOST_TICKS = 64
 
-def anchor_answer(run: Run, anchor: int) -> dict[str, Any]:
-    """What the ruler shows for one anchor at every frame: distances, picks, probabilities; JSON-able.
 
-    Keys: `anchor`, `candidates` (B, anchor first), `candidates_title`, `positives` (P), `negatives` (N): probe
-    indices. `frames`: steps. `distances`: float32 (F, B) from the anchor to each candidate. `picks[strategy]`: int16
-    (F, P), which negative it picks for each positive, -1 where it abstains. A strategy that chooses its own positive
-    (granularity "anchor") has one negative per frame, repeated along P, and `own_positive[strategy]`, int16 (F).
-    `probabilities[strategy]`: uint8 (F, P, N), the chance of each negative, scaled so that a row's largest is 255;
-    a stochastic strategy's `picks` are one draw, seeded by (run seed, strategy, step, anchor).
-    `not_applicable`: strategies that this run's space rules out, with the reason. Arrays are base64 of the raw
-    little-endian bytes, row-major. batch-all picks every negative, so it has no row here.
+def anchor_answer(run: Run, anchor: int, *, margin: float | None = None) -> dict[str, Any]:
+    """What the ruler and the film strip show for one anchor, at every frame: distances, picks, probabilities.
+
+    Keys: `anchor`, `margin`, `candidates` (B, anchor first, then its class), `candidates_title`, `positives` (P),
+    `negatives` (N): probe indices. `frames`: steps. `distances`: float32 (F, B) from the anchor to each candidate.
+    `picks[strategy]`: int16 (F, P), the place in `negatives` of its pick for each positive, -1 where it abstains. A
+    strategy that chooses its own positive (granularity "anchor") has one negative per frame, repeated along P, and
+    `own_positive[strategy]`, int16 (F). `probabilities[strategy]`: uint8 (F, P, N), the chance of each negative,
+    scaled so that a row's largest is 255; a stochastic strategy's `picks` are one draw, seeded by (run seed,
+    strategy, step, anchor), whatever the margin. `not_applicable`: strategies that this run's space rules out, with
+    the reason. `fallback[strategy]`: what it takes where nothing fits its rule, in words; None where it abstains.
+    batch-all picks every negative, so it has no row here.
+
+    `ulps`: int8 (F, B) where a page that draws the frames can take the distances itself: by how many float32 numbers
+    these differ from `plane_distances`. Elsewhere it is None, and `others` tells of the negatives outside the
+    candidates (`crowd`), which such a page sees too.
 
     Args:
         run: a recorded run.
         anchor: probe index.
+        margin: what if it were this; the run's own when left out.
 
     Raises:
         IndexError: when `anchor` is no probe index.
+        SettingError: when the margin is not a number above 0.
     """
     # torch takes seconds to import: only the process that answers pays for it.
-    import torch
-
     from tripletscope import strategies
-    from tripletscope.batch import Batch
-    from tripletscope.distances import pairwise
 
+    margin = run.margin if margin is None else float(margin)
+    if not (math.isfinite(margin) and margin > 0):
+        raise SettingError(f"The margin is {margin}; it must be a number above 0, in the unit of the distance.")
     candidates = probe_batch(run, anchor)
-    labels = torch.from_numpy(probe_labels(run)[candidates])
-    positives = np.flatnonzero((labels == labels[0]).numpy())[1:]
-    negatives = np.flatnonzero((labels != labels[0]).numpy())
-    distance, seed = run.distance, int(run.config.get("seed", 0))
-    steps = [int(step) for step in run.frame_steps]
-
-    batches = []
-    for step in steps:
-        embeddings = torch.from_numpy(np.array(run.frames[step][candidates], dtype=np.float32))
-        batches.append(
-            Batch(
-                pairwise(embeddings, distance),
-                labels,
-                distance=distance,
-                dim=embeddings.shape[1],
-                embeddings=embeddings,
-            )
-        )
-    shape = (len(steps), len(candidates))
-    rows = np.stack([b.distances[0].numpy() for b in batches]) if batches else np.zeros(shape, np.float32)
-    classes, each = len(np.unique(labels.numpy())), batch_shape(run)[1]
+    labels = probe_labels(run)[candidates]
+    positives = np.flatnonzero(labels == labels[0])[1:]
+    negatives = np.flatnonzero(labels != labels[0])
+    seed, steps = int(run.config.get("seed", 0)), [int(step) for step in run.frame_steps]
+    frames = open_frames(run)
+    batches = candidate_batches(run, candidates, frames)
+    rows = np.stack([batch.distances[0].numpy() for batch in batches]) if batches else None
+    classes, each = len(np.unique(labels)), batch_shape(run)[1]
     answer: dict[str, Any] = {
         "anchor": anchor,
+        "margin": margin,
         "candidates": candidates.tolist(),
         "candidates_title": f"probe batch: {classes} classes x {each} samples, drawn once for this anchor",
         "positives": candidates[positives].tolist(),
         "negatives": candidates[negatives].tolist(),
         "frames": steps,
-        "distances": encode(rows, "<f4"),
+        "distances": np.zeros((0, len(candidates)), np.float32) if rows is None else rows,
         "picks": {},
         "own_positive": {},
         "probabilities": {},
         "not_applicable": {},
+        "fallback": {},
+        "ulps": None,
+        "others": None,
     }
-    chooser = Chooser(positives, negatives, run.margin, seed, anchor, recorded_parameters(run))
+    if batches and run.distance != "cosine" and all(frame.shape[1] <= 2 for frame in frames):
+        seen = np.stack([plane_distances(frame, anchor, candidates, run.distance) for frame in frames])
+        answer["ulps"] = ulps_between(answer["distances"], seen)
+    if answer["ulps"] is None:
+        answer["others"] = crowd(run, candidates, answer["distances"][:, positives], margin)
+    chooser = Chooser(positives, negatives, margin, seed, anchor, recorded_parameters(run))
     for record in strategies.all():
         if record.granularity == "all" or not batches:
             continue
@@ -96,13 +103,69 @@ def anchor_answer(run: Run, anchor: int) -> dict[str, Any]:
         except TripletscopeError as error:
             answer["not_applicable"][record.name] = str(error)
             continue
-        answer["picks"][record.name] = encode(np.stack([picked for picked, _ in chosen]), "<i2")
+        answer["picks"][record.name] = np.stack([picked for picked, _ in chosen])
+        answer["fallback"][record.name] = record.fallback or None
         if record.granularity == "anchor":
-            answer["own_positive"][record.name] = encode(np.array([own for _, own in chosen]), "<i2")
+            answer["own_positive"][record.name] = np.array([own for _, own in chosen], np.int16)
         if record.stochastic:
-            chances = np.stack([chooser.chances(record, batch) for batch in batches])
-            answer["probabilities"][record.name] = encode(chances, "u1")
+            answer["probabilities"][record.name] = np.stack([chooser.chances(record, batch) for batch in batches])
     return answer
+
+
+def candidate_batches(run: Run, candidates: Int64[np.ndarray, " B"], frames: Sequence[np.ndarray]) -> list[Batch]:
+    """The candidates as a batch in each of these frames; what their labels decide is worked out once."""
+    import torch
+
+    from tripletscope.batch import Batch
+    from tripletscope.distances import pairwise
+
+    labels = torch.from_numpy(probe_labels(run)[candidates])
+    batches: list[Batch] = []
+    with torch.inference_mode():
+        for frame in frames:
+            points = torch.from_numpy(np.array(frame[candidates], dtype=np.float32))
+            d = pairwise(points, run.distance)
+            here = batches[0].moved(d, embeddings=points) if batches else None
+            batches.append(here or Batch(d, labels, distance=run.distance, embeddings=points))
+    return batches
+
+
+def crowd(
+    run: Run, candidates: Int64[np.ndarray, " B"], d_ap: Float32[np.ndarray, "F P"], margin: float
+) -> dict[str, Any]:
+    """The negatives of the probe set that are no candidates: what a larger batch would have held, at every frame.
+
+    Keys: `count` (M). `ticks`: float32 (F, T), at most 64 order statistics of their distances to the anchor, rising,
+    the smallest and the largest among them. `hardest`: int32 (F), the nearest of them (probe index), -1 without any;
+    `nearest`: float32 (F), its distance. `closer`: int32 (F, P, 2), how many of them are hard and semi-hard for each
+    positive.
+
+    Args:
+        run: a recorded run.
+        candidates: probe indices, the anchor first.
+        d_ap: distances of the anchor's positives.
+        margin: ends the semi-hard zone.
+    """
+    labels, anchor = probe_labels(run), int(candidates[0])
+    outside = labels != labels[anchor]
+    outside[candidates] = False
+    who = np.flatnonzero(outside)
+    frames, kept = open_frames(run), spread_ranks(len(who), MOST_TICKS)
+    told = {
+        "count": len(who),
+        "ticks": np.zeros((len(frames), len(kept)), np.float32),
+        "hardest": np.full(len(frames), -1, np.int32),
+        "nearest": np.full(len(frames), np.inf, np.float32),
+        "closer": np.zeros((len(frames), d_ap.shape[1], 2), np.int32),
+    }
+    for f, frame in enumerate(frames if len(who) else ()):
+        d = distances_from(frame[anchor], frame[who], run.distance).astype(np.float32)
+        gap = d[None, :] - d_ap[f][:, None]  # (P, M)
+        hard = (gap <= 0).sum(axis=1)
+        told["closer"][f] = np.stack([hard, (gap < np.float32(margin)).sum(axis=1) - hard], axis=1)
+        told["hardest"][f], told["nearest"][f] = who[int(d.argmin())], d.min()
+        told["ticks"][f] = np.sort(d)[kept]
+    return told
 
 
 @dataclass(frozen=True)
@@ -129,16 +192,21 @@ class Chooser:
         """(negative picked for each positive, the positive it chose itself), as places in those lists; -1 = none."""
         rng = generator(self.seed, "counterfactual", record.name, step, self.anchor) if record.stochastic else None
         triplets = record.pick(batch, margin=self.margin, generator=rng, **self.of(record))
-        mine = (triplets.anchor == 0).numpy()
+        mine = np.flatnonzero(triplets.anchor.numpy() == 0)
+        places_p, places_n = self.place[triplets.positive.numpy()[mine]], self.place[triplets.negative.numpy()[mine]]
         picked, own = np.full(len(self.positives), -1, np.int16), -1
-        place_p = {int(slot): i for i, slot in enumerate(self.positives)}
-        place_n = {int(slot): i for i, slot in enumerate(self.negatives)}
-        for p, n in zip(triplets.positive.numpy()[mine], triplets.negative.numpy()[mine], strict=True):
-            if record.granularity == "anchor":
-                own, picked[:] = place_p[int(p)], place_n[int(n)]
-            else:
-                picked[place_p[int(p)]] = place_n[int(n)]
+        if record.granularity != "anchor":
+            picked[places_p] = places_n
+        elif len(mine):
+            own, picked[:] = int(places_p[-1]), places_n[-1]
         return picked, own
+
+    @cached_property
+    def place(self) -> Int64[np.ndarray, " B"]:
+        """For each slot its place among the positives or among the negatives."""
+        found = np.zeros(1 + len(self.positives) + len(self.negatives), np.int64)
+        found[self.positives], found[self.negatives] = np.arange(len(self.positives)), np.arange(len(self.negatives))
+        return found
 
     def chances(self, record: Strategy, batch: Batch) -> np.ndarray:
         """(P, N) uint8: the chance of each negative, scaled by each row's largest; a row of zeros abstains."""
@@ -165,7 +233,7 @@ def recorded_parameters(run: Run) -> dict[str, dict[str, float]]:
 
 
 def opening(runs: Sequence[Run], *, run: str, step: int, anchor: int, positive: int | None = None) -> dict[str, Any]:
-    """What a race shows before anybody asked: the answers of all its runs for one anchor, and every strategy's card.
+    """What a race shows before anybody asked: its runs' packed answers for one anchor, and every strategy's card.
 
     The recording script writes it beside the race as opening.json, so that the first page needs no torch.
 
@@ -188,25 +256,5 @@ def opening(runs: Sequence[Run], *, run: str, step: int, anchor: int, positive: 
         "anchor": anchor,
         "positive": positive,
         "strategies": [record.describe() for record in strategies.all()],
-        "answers": answers,
+        "answers": {name: pack_answer(answer) for name, answer in answers.items()},
     }
-
-
-def encode(array: np.ndarray, dtype: str) -> str:
-    """Base64 of the array's bytes in that dtype.
-
-    Example:
-        >>> encode(np.array([1, -1]), "<i2")
-        'AQD//w=='
-    """
-    return base64.b64encode(np.ascontiguousarray(array, dtype=np.dtype(dtype)).tobytes()).decode("ascii")
-
-
-def decode(text: str, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
-    """The array that `encode` was given.
-
-    Example:
-        >>> decode("AQD//w==", "<i2", (2,)).tolist()
-        [1, -1]
-    """
-    return np.frombuffer(base64.b64decode(text), dtype=np.dtype(dtype)).reshape(shape).copy()

@@ -6,6 +6,8 @@ named batch. The recorded batches hold another anchor at every step; this one ke
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 import numpy as np
 from jaxtyping import Float, Int64
 
@@ -55,6 +57,20 @@ def draw_candidates(
 def probe_labels(run: Run) -> Int64[np.ndarray, " N"]:
     """The class of each probe sample."""
     return np.asarray(run.samples.labels[run.probe_rows], dtype=np.int64)
+
+
+_OPENED: WeakKeyDictionary[Run, list[np.ndarray]] = WeakKeyDictionary()
+
+
+def open_frames(run: Run) -> list[np.ndarray]:
+    """The frames of a run in the order of `frame_steps`, (n, D) each, mapped into memory once as long as it is open.
+
+    Opening a file forty times costs more than looking at thirty rows of each; whoever asks about many anchors of a
+    run asks here. Only what is looked at is read from the disk.
+    """
+    if run not in _OPENED:
+        _OPENED[run] = [run.frames[step] for step in run.frame_steps]
+    return _OPENED[run]
 
 
 def batch_shape(run: Run) -> tuple[int, int]:

@@ -60,6 +60,7 @@ class Strategy:
     probability_function: Callable[..., Tensor] | None = None
     stream_function: Callable[..., Iterator[Triplets]] | None = None
     notes: str = ""
+    fallback: str = ""
 
     @property
     def stochastic(self) -> bool:
@@ -226,6 +227,7 @@ def strategy(
     probabilities: Callable[..., Tensor] | None = None,
     stream: Callable[..., Iterator[Triplets]] | None = None,
     notes: str = "",
+    fallback: str = "",
 ) -> Callable[[Callable[..., Triplets]], Strategy]:
     """A decorator that turns `(batch, *, margin, generator, **params) -> Triplets` into a registered `Strategy`.
 
@@ -242,6 +244,7 @@ def strategy(
         probabilities: for a strategy that draws, `(batch, anchor, positive, *, margin, **params) -> (A, B)`.
         stream: yields the picks in parts, for a strategy whose picks may not fit in memory.
         notes: Markdown for docs/strategies.md: the definition as a formula, ties, when it abstains, departures.
+        fallback: what it takes where nothing fits its rule, in a few words; "" for one that abstains then.
 
     Raises:
         ValueError: for a zone, granularity or need that does not exist, or a name taken before.
@@ -269,6 +272,7 @@ def strategy(
                 probability_function=probabilities,
                 stream_function=stream,
                 notes=notes.strip(),
+                fallback=fallback,
             )
         )
 
