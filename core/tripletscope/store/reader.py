@@ -221,6 +221,16 @@ class Run:
         rows = self._columns("batches", step, step)["row"]
         return rows, self.samples.labels[rows]
 
+    def batch_rows(self, steps: range | None = None) -> dict[str, np.ndarray]:
+        """Recorded batches as one array per column of `schema.BATCHES` (step, row, label), in slot order.
+
+        Args:
+            steps: of these steps, a range without gaps; None: of all. The closing frame has no batch.
+        """
+        if steps is None:
+            return self._columns("batches", 0, None)
+        return self._columns("batches", steps.start, steps.stop - 1)
+
     @cached_property
     def batch_embedding_steps(self) -> list[int]:
         """Steps whose batch embedding is kept: wherever a frame was due."""
