@@ -324,10 +324,11 @@ def umap_like(positions: np.ndarray, labels: np.ndarray) -> np.ndarray:
     classes = int(labels.max()) + 1
     side = int(np.ceil(np.sqrt(classes)))
     islands = np.stack([np.arange(classes) % side, np.arange(classes) // side], 1)[labels] * 6.0
-    centred = positions - positions.mean(1, keepdims=True)
-    spread = np.maximum(centred.std((1, 2), keepdims=True), 1e-9)
-    ripe = np.linspace(0.25, 1, len(positions))[:, None, None]
-    return (ripe * islands + 0.8 * centred / spread + [20, -5]).astype(np.float32)
+    means = np.stack([positions[:, labels == c].mean(1) for c in range(classes)], 1)  # (F, C, 2)
+    own = positions - means[:, labels]
+    spread = np.maximum(own.std((1, 2), keepdims=True), 1e-9)
+    ripe = np.linspace(0.4, 1, len(positions))[:, None, None]
+    return (ripe * islands + own / spread + [20, -5]).astype(np.float32)
 
 
 def movement(positions: np.ndarray) -> np.ndarray:
