@@ -3,21 +3,22 @@
 // The strip itself is painted once per anchor, positive, run and margin. While time moves only the magnifier travels: a
 // small canvas that shows the current column large.
 import { clamp, h, setText, svg } from "./dom.js";
-import { className, shortName } from "./store.js";
+import { shortName } from "./store.js";
 import { touches } from "./state.js";
 import { currentAnswer } from "./answers.js";
+import { tickText } from "./scale.js";
 import { classColours } from "./theme.js";
 import { labelledFrames } from "./timeline.js";
 import { stripRows } from "./strip_cells.js";
 import { cellDescription, cellWords, columnWords } from "./strip_words.js";
 import { createStripLabels } from "./strip_labels.js";
-import { paintColumn, paintHolding, paintStrip, stripLayout, stripLook } from "./strip_paint.js";
+import { paintStripColumn, paintStripHolding, paintStrip, stripLayout, stripLook } from "./strip_paint.js";
 import { laneStrategy } from "./ruler.js";
 
 const STRIP_HEIGHT = 304; // px that the rows share where they are few
-const ROW_LIMITS = [20, 40];
-const AXIS = 20;
-const DRAG = 4; // px a pressed pointer travels before it scrubs
+const STRIP_ROW_LIMITS = [20, 40];
+const STRIP_AXIS = 20;
+const STRIP_DRAG = 4; // px a pressed pointer travels before it scrubs
 
 export function createStrip({ state, actions, sprites }) {
   const [base, marks] = ["ts-strip-base", "ts-strip-marks"].map((name) => h("canvas", { class: `ts-strip-canvas ${name}`, "aria-hidden": "true" }));
@@ -38,6 +39,7 @@ export function createStrip({ state, actions, sprites }) {
   const labels = createStripLabels({ layer: labelLayer, actions });
   const body = h("div", { class: "ts-panel-body ts-strip-body" }, band, labelLayer, grid, waiting);
   const words = h("p", { class: "ts-strip-words" });
+  const legend = h("div", { class: "ts-strip-legend", "aria-hidden": "true" }, ["hard", "semi-hard", "easy"].map((zone) => h("span", {}, h("i", { "data-zone": zone }), zone)));
   const column = h("p", { class: "ts-sr" });
   const spoken = h("p", { class: "ts-sr", "aria-live": "polite" });
   const reading = h("p", { class: "ts-panel-note ts-ellipsis" });
@@ -51,13 +53,14 @@ export function createStrip({ state, actions, sprites }) {
   const element = h(
     "section", { class: "ts-panel ts-strip", "aria-label": "Film strip" },
     h("div", { class: "ts-panel-head ts-strip-head" }, h("div", { class: "ts-panel-title" }, "Film strip: who would be picked, when"), buttons),
-    reading, body, words, column, spoken,
+    reading, body, h("div", { class: "ts-strip-foot" }, words, legend), column, spoken,
   );
 
   let size = { width: 0, ratio: 1 };
   let box = null;
   let rows = null; // what is on screen, or null while the engine has not answered
-  let stamp = ""; // of the rows on screen
+  let shown = []; // what the rows were computed from
+  let stamp = 0; // grows with every new set of rows
   let under = null; // {frame, row} under the pointer
   let cursor = 0; // the row that the keyboard is in
   let press = null;
@@ -89,35 +92,36 @@ export function createStrip({ state, actions, sprites }) {
 
   /** Height of the rows, known before any run is: nothing moves when the data come. */
   function rowHeightOf(s) {
-    return clamp(Math.floor(STRIP_HEIGHT / Math.max(1, s.strategies.length)), ...ROW_LIMITS);
+    return clamp(Math.floor(STRIP_HEIGHT / Math.max(1, s.strategies.length)), ...STRIP_ROW_LIMITS);
   }
 
   function layout(s) {
     const rowHeight = rowHeightOf(s);
     const height = Math.max(1, s.strategies.length) * rowHeight;
-    body.style.height = `${height + AXIS}px`;
+    body.style.height = `${height + STRIP_AXIS}px`;
     const run = s.runs[s.run];
     box = run && size.width > 60
       ? stripLayout({ width: size.width, rows: s.strategies.length, frames: run.frames.length, rowHeight, gutter: 4 })
       : null;
   }
 
-  /** Asks the answer for all cells where it, or what it is asked, has changed. */
+  /** Asks the answer for all cells where it, or what it is asked, has changed; true if so. */
   function recompute(s) {
     const found = currentAnswer(s);
-    const run = s.runs[s.run];
-    const now = found ? [s.run, s.anchor, found.positive, found.run.margin, found.answer.stamp, run.frames.length, s.strategies.length].join("/") : "";
-    if (now === stamp) return;
-    stamp = now;
+    const now = found ? [found.answer, found.run, found.positive, s.strategies] : [s.run];
+    if (now.length === shown.length && now.every((value, i) => value === shown[i])) return false;
+    shown = now;
+    stamp += 1;
     rows = found && s.strategies.length ? stripRows(found, s.strategies) : null;
+    return true;
   }
 
   function drawAxis(run) {
     const parts = labelledFrames(run, box.middle, 34).map((i) =>
       svg("text", { class: "ts-tick-text", x: clamp(box.middle(i), 8, size.width - 12), y: 15, "text-anchor": "middle" }, String(run.frames[i])));
-    axis.setAttribute("viewBox", `0 0 ${size.width} ${AXIS}`);
+    axis.setAttribute("viewBox", `0 0 ${size.width} ${STRIP_AXIS}`);
     axis.setAttribute("width", size.width);
-    axis.setAttribute("height", AXIS);
+    axis.setAttribute("height", STRIP_AXIS);
     axis.style.top = `${box.height}px`;
     axis.replaceChildren(...parts);
   }
@@ -132,9 +136,9 @@ export function createStrip({ state, actions, sprites }) {
     const pen = penOf(marks, size.width, box.height);
     if (!rows) return;
     const { hover, hoverClasses } = s;
-    if (hover) paintHolding(pen, rows, box, { theme: s.theme }, (cell) => cell.negative === hover.index);
+    if (hover) paintStripHolding(pen, rows, box, { theme: s.theme }, (cell) => cell.negative === hover.index);
     else if (hoverClasses && run.label[s.anchor] === hoverClasses[0] && hoverClasses[1] !== null) {
-      paintHolding(pen, rows, box, { theme: s.theme }, (cell) => cell.kind === "pick" && run.label[cell.negative] === hoverClasses[1]);
+      paintStripHolding(pen, rows, box, { theme: s.theme }, (cell) => cell.kind === "pick" && run.label[cell.negative] === hoverClasses[1]);
     }
   }
 
@@ -147,7 +151,7 @@ export function createStrip({ state, actions, sprites }) {
       glass.style.width = `${width}px`;
       glass.style.height = `${box.height}px`;
       const pen = penOf(canvas, width, box.height);
-      if (rows) paintColumn(pen, rows, frame, { width, rowHeight: box.rowHeight }, lookOf(s, run));
+      if (rows) paintStripColumn(pen, rows, frame, { width, rowHeight: box.rowHeight }, lookOf(s, run));
     }
     glass.style.transform = `translateX(${(box.middle(t) - width / 2).toFixed(1)}px)`;
   }
@@ -172,19 +176,20 @@ export function createStrip({ state, actions, sprites }) {
     const lane = Math.max(0, s.strategies.indexOf(laneStrategy(s)));
     const [row, frame] = under ? [under.row, under.frame] : [grid.matches(":focus-visible") ? cursor : lane, s.frame];
     const cell = rows?.[row]?.cells[frame];
-    setText(words, cell ? `step ${run.frames[frame]}, ${rows[row].strategy.title}: ${cellWords(run, cell)}` : "");
+    setText(words, cell ? `step ${run.frames[frame]}, ${rows[row].strategy.title}: ${cellWords(run, cell, currentAnswer(s)?.answer.not_applicable[rows[row].strategy.name])}` : "");
     if (!s.playing && !s.dragging) setText(column, rows ? columnWords(run, rows, s.frame) : "");
   }
 
   function drawReading(s, run) {
     const found = currentAnswer(s);
-    const names = found ? `this ${shortName(run, s.anchor)} and this positive` : `this ${shortName(run, s.anchor)}`;
-    setText(reading, `Rows: strategies. Columns: recorded steps. Each cell: the negative picked for ${names}, whoever trains; its border: the zone.`);
-    reading.title = `${reading.textContent} Solid = hard, dashed = semi-hard, dotted = easy. A dash on hatching: the strategy abstains.`;
-    const alone = [...s.answers.keys()].includes(`${s.run}/${s.anchor}`) && !found;
+    const name = shortName(run, s.anchor);
+    setText(reading, `Each picture: the negative that strategy would pick for this ${name}, whoever trains. Its border: the zone.`);
+    const stale = found?.stale ? ` The picks are those of margin ${tickText(found.answer.margin)}; the zones follow the margin on screen.` : "";
+    reading.title = `Rows are strategies, columns recorded steps; anchor and positive are the chosen ones. A dash on hatching: the strategy abstains.${stale}`;
+    const alone = !found && [...s.answers].some(([key, answer]) => key.startsWith(`${s.run}/${s.anchor}/`) && !answer.positives.length);
     waiting.hidden = Boolean(rows);
     setText(waiting, rows ? "" : alone
-      ? `This ${className(run, s.anchor)} has no other sample of its class among the candidates, so there is no triplet. Choose another anchor.`
+      ? `This ${name} has no other sample of its class among the candidates, so there is no triplet. Choose another anchor.`
       : s.message ?? "asking the engine …");
   }
 
@@ -215,7 +220,7 @@ export function createStrip({ state, actions, sprites }) {
   });
   grid.addEventListener("pointermove", (event) => {
     if (!box) return;
-    if (press && !press.moved && Math.abs(event.clientX - press.x) > DRAG) {
+    if (press && !press.moved && Math.abs(event.clientX - press.x) > STRIP_DRAG) {
       press.moved = true;
       grid.setPointerCapture(event.pointerId);
       point(null);
@@ -300,9 +305,8 @@ export function createStrip({ state, actions, sprites }) {
       if (s.theme && touches(changed, "strategies", "theme")) labels.update(s, null, { rowHeight: rowHeightOf(s), width: labelLayer.clientWidth });
       return;
     }
-    const before = stamp;
-    if (touches(changed, "run", "runs", "anchor", "positive", "answers", "margin", "strategies", "frame")) recompute(s);
-    const fresh = stamp !== before;
+    const asked = touches(changed, "run", "runs", "anchor", "positive", "answers", "margin", "strategies", "frame");
+    const fresh = asked && recompute(s);
     if (fresh || touches(changed, "theme", "size", "run", "runs", "sprites", "strategies", "focus")) {
       drawBase(s, run);
       drawAxis(run);
@@ -312,7 +316,7 @@ export function createStrip({ state, actions, sprites }) {
     if (fresh || touches(changed, "t", "frame", "hoverFrame", "playing", "size", "theme", "sprites", "run", "runs", "focus")) drawTime(s, run);
     if (fresh || touches(changed, "lane", "strip", "size", "strategies", "run", "runs")) drawBand(s);
     if (fresh || touches(changed, "frame", "lane", "strip", "playing", "dragging", "run", "runs")) drawWords(s, run);
-    if (fresh || touches(changed, "anchor", "answers", "message", "run", "runs")) drawReading(s, run);
+    if (fresh || touches(changed, "anchor", "answers", "message", "margin", "run", "runs")) drawReading(s, run);
     grid.setAttribute("aria-busy", String(!rows));
   });
 

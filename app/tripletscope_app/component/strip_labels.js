@@ -4,7 +4,7 @@ import { markColour, markIcon } from "./marks.js";
 import { stripAgreement } from "./strip_cells.js";
 import { agreementWords } from "./strip_words.js";
 
-const TWO_LINES = 30; // px that a name and a second line need
+const STRIP_TWO_LINES = 30; // px that a name and a second line need
 
 export function createStripLabels({ layer, actions }) {
   let labels = [];
@@ -40,7 +40,7 @@ export function createStripLabels({ layer, actions }) {
         button.style.top = `${i * rowHeight}px`;
         button.style.height = `${rowHeight}px`;
         button.style.width = `${width}px`;
-        button.toggleAttribute("data-tight", rowHeight < TWO_LINES);
+        button.toggleAttribute("data-tight", rowHeight < STRIP_TWO_LINES);
         button.toggleAttribute("data-trains", strategy.name === run?.strategy);
         button.setAttribute("aria-pressed", String(strategy.name === s.lane));
       });

@@ -5,9 +5,11 @@ import { rgba } from "./theme.js";
 import { stripSpans } from "./strip_cells.js";
 
 export const STRIP_PICTURE = 14; // a column narrower than this has no room for a picture of its own
-const CELL_GAP = 1.5;
-const DASHES = { hard: [], "semi-hard": [4, 2.5], easy: [1.4, 2.6] };
-const ZONE_LIST = ["hard", "semi-hard", "easy"];
+const STRIP_CELL_GAP = 1.5;
+const STRIP_CLASS_TINT = 0.2;
+const STRIP_REPEAT = 110; // px after which a long shot shows its picture again
+const STRIP_DASHES = { hard: [], "semi-hard": [4, 2.5], easy: [1.4, 2.6] };
+const STRIP_ZONE_LIST = ["hard", "semi-hard", "easy"];
 
 /** Widths, heights and the way between pixels and cells. */
 export function stripLayout({ width, rows, frames, rowHeight, gutter }) {
@@ -23,7 +25,7 @@ export function stripLayout({ width, rows, frames, rowHeight, gutter }) {
 }
 
 /** One thumbnail, or its short name, in a box. */
-function paintFace(pen, look, negative, x, y, width, height) {
+function paintStripFace(pen, look, negative, x, y, width, height) {
   const { run, sheet } = look;
   if (!sheet) {
     const text = initialsOf(run, negative);
@@ -43,9 +45,9 @@ function paintFace(pen, look, negative, x, y, width, height) {
 }
 
 /** A cell of batch-all: the shares of the three zones, hard at the bottom. */
-function paintShares(pen, look, cell, x, y, width, height) {
+function paintStripShares(pen, look, cell, x, y, width, height) {
   let bottom = y + height;
-  for (const zone of ZONE_LIST) {
+  for (const zone of STRIP_ZONE_LIST) {
     const tall = (height * cell.counts[zone]) / Math.max(1, cell.total);
     pen.fillStyle = look.zone[zone];
     pen.globalAlpha = zone === "easy" ? 0.3 : 0.85;
@@ -55,13 +57,13 @@ function paintShares(pen, look, cell, x, y, width, height) {
   pen.globalAlpha = 1;
 }
 
-function paintNobody(pen, look, x, y, width, height) {
+function paintStripNobody(pen, look, x, y, width, height) {
   pen.fillStyle = look.muted;
   pen.fillRect(x + width / 2 - Math.min(4, width * 0.3), y + height / 2 - 0.75, Math.min(8, width * 0.6), 1.5);
 }
 
 /** Slanted lines over a box: "nothing here" also without colour. */
-function hatchPath(path, x, y, width, height) {
+function stripHatch(path, x, y, width, height) {
   const step = 6;
   for (let offset = -height; offset < width; offset += step) {
     const from = Math.max(0, offset);
@@ -75,12 +77,12 @@ function hatchPath(path, x, y, width, height) {
 /** Every cell of the strip. `look` = {run, sheet, theme, zone, muted, palette, faded(cell)}. */
 export function paintStrip(pen, rows, box, look) {
   const wide = box.column >= STRIP_PICTURE;
-  const borders = Object.fromEntries(ZONE_LIST.map((zone) => [zone, new Path2D()]));
+  const borders = Object.fromEntries(STRIP_ZONE_LIST.map((zone) => [zone, new Path2D()]));
   const hatching = new Path2D();
   pen.textAlign = "center";
   pen.textBaseline = "middle";
   pen.imageSmoothingEnabled = !look.run.thumb?.pixelated;
-  const gap = box.column > 6 ? CELL_GAP : 0.5;
+  const gap = box.column > 6 ? STRIP_CELL_GAP : 0.5;
   rows.forEach(({ cells }, row) => {
     const top = row * box.rowHeight + 3;
     const height = box.rowHeight - 6;
@@ -88,12 +90,12 @@ export function paintStrip(pen, rows, box, look) {
     cells.forEach((cell, frame) => {
       const x = box.middle(frame) - width / 2;
       if (cell.kind === "abstains") {
-        hatchPath(hatching, x, top, width, height);
-        paintNobody(pen, look, x, top, width, height);
-      } else if (cell.kind === "all") paintShares(pen, look, cell, x, top, width, height);
+        stripHatch(hatching, x, top, width, height);
+        paintStripNobody(pen, look, x, top, width, height);
+      } else if (cell.kind === "all") paintStripShares(pen, look, cell, x, top, width, height);
       else if (cell.kind === "pick") {
         if (!wide) {
-          pen.globalAlpha = 0.3;
+          pen.globalAlpha = STRIP_CLASS_TINT;
           pen.fillStyle = look.palette[look.run.label[cell.negative]];
           pen.fillRect(x, top, width, height);
           pen.globalAlpha = 1;
@@ -102,51 +104,55 @@ export function paintStrip(pen, rows, box, look) {
           borders[cell.zone].rect(x, top + height - 1, width, 0);
         } else {
           borders[cell.zone].rect(x + 1, top + 1, width - 2, height - 2);
-          paintFace(pen, look, cell.negative, x + 3, top + 3, width - 6, height - 6);
+          paintStripFace(pen, look, cell.negative, x + 3, top + 3, width - 6, height - 6);
         }
       }
     });
-    if (!wide) paintSpans(pen, cells, box, look, top + 3, height - 6);
+    if (!wide) paintStripSpans(pen, cells, box, look, top + 3, height - 6);
   });
   pen.strokeStyle = look.muted;
   pen.lineWidth = 0.8;
   pen.globalAlpha = 0.35;
   pen.stroke(hatching);
   pen.globalAlpha = 1;
-  pen.lineWidth = 2.2;
-  for (const zone of ZONE_LIST) {
+  pen.lineWidth = 2.6;
+  for (const zone of STRIP_ZONE_LIST) {
     pen.strokeStyle = look.zone[zone];
-    pen.setLineDash(DASHES[zone]);
+    pen.setLineDash(STRIP_DASHES[zone]);
     pen.stroke(borders[zone]);
   }
   pen.setLineDash([]);
-  paintFading(pen, rows, box, look);
+  paintStripFading(pen, rows, box, look);
 }
 
 /** In narrow columns: a picture wherever one negative stays long enough to make room for it, else its short name. */
-function paintSpans(pen, cells, box, look, top, height) {
+function paintStripSpans(pen, cells, box, look, top, height) {
   const { run, sheet } = look;
   for (const { from, to, negative } of stripSpans(cells)) {
-    const width = (to - from + 1) * box.column - CELL_GAP;
-    const x = box.left(from) + CELL_GAP / 2;
+    const width = (to - from + 1) * box.column - STRIP_CELL_GAP;
+    const x = box.left(from) + STRIP_CELL_GAP / 2;
     if (from < to) {
       // The seams inside a span close: it reads as one long shot.
-      pen.globalAlpha = 0.3;
+      pen.globalAlpha = STRIP_CLASS_TINT;
       pen.fillStyle = look.palette[run.label[negative]];
-      for (let i = from + 1; i <= to; i++) pen.fillRect(box.left(i) - CELL_GAP / 2, top - 3, CELL_GAP, height + 6);
+      for (let i = from + 1; i <= to; i++) pen.fillRect(box.left(i) - STRIP_CELL_GAP / 2, top - 3, STRIP_CELL_GAP, height + 6);
       pen.globalAlpha = 1;
     }
     if (sheet && width >= STRIP_PICTURE) {
       const size = Math.min(width - 2, height);
-      pen.fillStyle = look.theme.background;
-      pen.fillRect(x + (width - size) / 2, top + (height - size) / 2, size, size);
-      paintFace(pen, look, negative, x + (width - size) / 2, top + (height - size) / 2, size, size);
-    } else paintFace(pen, { ...look, sheet: null }, negative, x, top, width, height);
+      const times = Math.max(1, Math.floor(width / STRIP_REPEAT));
+      for (let i = 0; i < times; i++) {
+        const left = x + ((i + 0.5) * width) / times - size / 2;
+        pen.fillStyle = look.theme.background;
+        pen.fillRect(left, top + (height - size) / 2, size, size);
+        paintStripFace(pen, look, negative, left, top + (height - size) / 2, size, size);
+      }
+    } else paintStripFace(pen, { ...look, sheet: null }, negative, x, top, width, height);
   }
 }
 
 /** What the class filter leaves out steps back under a veil of the ground colour; it is never removed. */
-function paintFading(pen, rows, box, look) {
+function paintStripFading(pen, rows, box, look) {
   if (!look.faded) return;
   pen.fillStyle = look.theme.background;
   pen.globalAlpha = 0.72;
@@ -157,7 +163,7 @@ function paintFading(pen, rows, box, look) {
 }
 
 /** One column, large: what stands under the magnifier. The pen's origin is the column's top left. */
-export function paintColumn(pen, rows, frame, { width, rowHeight }, look) {
+export function paintStripColumn(pen, rows, frame, { width, rowHeight }, look) {
   pen.textAlign = "center";
   pen.textBaseline = "middle";
   pen.imageSmoothingEnabled = !look.run.thumb?.pixelated;
@@ -165,13 +171,13 @@ export function paintColumn(pen, rows, frame, { width, rowHeight }, look) {
     const cell = cells[frame];
     const size = Math.min(width, rowHeight) - 4;
     const [x, y] = [(width - size) / 2, row * rowHeight + (rowHeight - size) / 2];
-    if (cell.kind === "abstains") paintNobody(pen, look, x, y, size, size);
-    else if (cell.kind === "all") paintShares(pen, look, cell, x + 3, y + 1, size - 6, size - 2);
+    if (cell.kind === "abstains") paintStripNobody(pen, look, x, y, size, size);
+    else if (cell.kind === "all") paintStripShares(pen, look, cell, x + 3, y + 1, size - 6, size - 2);
     else if (cell.kind === "pick") {
-      paintFace(pen, look, cell.negative, x + 3, y + 3, size - 6, size - 6);
+      paintStripFace(pen, look, cell.negative, x + 3, y + 3, size - 6, size - 6);
       pen.strokeStyle = look.zone[cell.zone];
       pen.lineWidth = 2.4;
-      pen.setLineDash(DASHES[cell.zone]);
+      pen.setLineDash(STRIP_DASHES[cell.zone]);
       pen.strokeRect(x + 1.2, y + 1.2, size - 2.4, size - 2.4);
       pen.setLineDash([]);
     }
@@ -179,7 +185,7 @@ export function paintColumn(pen, rows, frame, { width, rowHeight }, look) {
 }
 
 /** Outlines of the cells that `holds(cell)`: the same negative, or the same classes, as under the pointer elsewhere. */
-export function paintHolding(pen, rows, box, look, holds) {
+export function paintStripHolding(pen, rows, box, look, holds) {
   pen.strokeStyle = look.theme.text;
   pen.lineWidth = 2;
   rows.forEach(({ cells }, row) => {

@@ -2,9 +2,9 @@
 import { decimalsFor, fixed } from "./dom.js";
 import { sampleName, shortName } from "./store.js";
 
-/** "this 7, hard, gap −0.41": a cell without its step and its strategy. */
-export function cellWords(run, cell) {
-  if (cell.kind === "missing") return "no answer here";
+/** "this 7, hard, gap −0.41": a cell without its step and its strategy. `why`: what keeps the strategy out of this space. */
+export function cellWords(run, cell, why = null) {
+  if (cell.kind === "missing") return why ?? "no answer here";
   if (cell.kind === "abstains") return "abstains: no negative that it may use";
   if (cell.kind === "all") {
     const { counts, total } = cell;

@@ -1,0 +1,60 @@
+// What the triplet plane says in words.
+import { decimalsFor, fixed, percent, wholeNumber } from "./dom.js";
+import { lastStepWith, sampleName, shortName } from "./store.js";
+import { tickText } from "./scale.js";
+
+const PLANE_SERIES = [["hard", "hard_share"], ["semi-hard", "semi_hard_share"], ["easy", "easy_share"]];
+
+/** Exact counts of a frame's step: {eligible, zones: [{zone, count, share}]}, or null where no batch was drawn. */
+export function recordedCounts(run, frame) {
+  const found = lastStepWith(run, "eligible", frame);
+  if (!found || found.step !== run.frames[frame]) return null;
+  const eligible = run.seriesOf.eligible[found.at];
+  const zones = PLANE_SERIES.map(([zone, name]) => {
+    const share = run.seriesOf[name]?.[found.at];
+    return { zone, share, count: Number.isFinite(share) ? Math.round(share * eligible) : null };
+  });
+  return { eligible, zones };
+}
+
+/** "2,688 eligible triplets of step 30's batch, exact". */
+export function batchWords(run, frame, counts) {
+  if (counts) return `${wholeNumber(counts.eligible)} eligible triplet${counts.eligible === 1 ? "" : "s"} of step ${run.frames[frame]}'s batch, exact`;
+  const last = frame === run.frames.length - 1;
+  return last ? "After the last update no batch is drawn: only this anchor's triplets" : `Step ${run.frames[frame]} recorded no batch: only this anchor's triplets`;
+}
+
+function planeNameOf(run, sample) {
+  return sample === null ? "a sample outside the probe set" : `${shortName(run, sample, 14)} (id ${sampleName(run, sample)})`;
+}
+
+/** The three numbers of a triplet: "d(a,p) 0.62, d(a,n) 1.84, gap 1.22: easy". */
+export function tripletNumbers({ dap, dan, gap, zone }) {
+  const digits = decimalsFor(dap, dan);
+  const n = (value) => (digits > 4 ? value.toExponential(1).replaceAll("-", "\u2212") : fixed(value, digits));
+  return `d(a,p) ${n(dap)}, d(a,n) ${n(dan)}, gap ${n(gap)}: ${zone}`;
+}
+
+/** A mark in words; `title` is the strategy whose picks are shown. */
+export function tripletWords(run, triplet, title) {
+  if (triplet.kind === "own") {
+    return `this ${shortName(run, triplet.anchor, 14)}, positive id ${sampleName(run, triplet.positive)}, negative ${planeNameOf(run, triplet.negative)}: ${tripletNumbers(triplet)}`;
+  }
+  const verb = triplet.would ? "would pick" : "picked";
+  return `${title} ${verb} ${planeNameOf(run, triplet.negative)} for anchor ${planeNameOf(run, triplet.anchor)}: ${tripletNumbers(triplet)}`;
+}
+
+/** A cell of the density: "14 triplets with d(a,p) 1.25 to 1.5 and d(a,n) 2 to 2.25". */
+export function cellCountWords({ count, dap, dan, width }) {
+  const n = (value) => tickText(Number(value.toPrecision(4)));
+  return `${wholeNumber(count)} triplet${count === 1 ? "" : "s"} with d(a,p) ${n(dap)} to ${n(dap + width)} and d(a,n) ${n(dan)} to ${n(dan + width)}`;
+}
+
+/** The whole panel for somebody who cannot see it. */
+export function planeWords(run, frame, counts, picks, title, own) {
+  const parts = [`${batchWords(run, frame, counts)}.`];
+  if (counts) parts.push(`${counts.zones.map(({ zone, count, share }) => (count === null ? `${zone} unknown` : `${wholeNumber(count)} ${zone} (${percent(share)})`)).join(", ")}.`);
+  if (picks.length) parts.push(`${picks.length} picks of ${title}.`);
+  if (own.length) parts.push(`${own.length} triplets of this anchor with its candidates.`);
+  return parts.join(" ");
+}
