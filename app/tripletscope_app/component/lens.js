@@ -24,19 +24,19 @@ export function createLens({ state, actions, sprites }) {
   return {
     element,
     hide,
-    mark: (hovered, pinned) => swarm.mark(hovered, pinned),
+    mark: (s) => swarm.mark(s),
     /** Draws the lens over the empty right part of the swarm; returns its box for others to avoid, or null. */
     draw(found, { scale, box, boxes, chosenNegative, ring, moving }) {
       const { run, answer, at, positive } = found;
       const inside = boxes.filter((b) => b.x - scale.left < CROWDED).length;
-      const left = scale(run.margin) + 24;
-      const [top, bottom] = [box.swarmTop + 6, box.lanesTop - 4];
+      const left = scale(state.get().runs[state.get().run].margin) + 24; // a dragged margin does not push the lens about
+      const [top, bottom] = [box.swarmTop + 6, box.ghostTop - 4];
       const [width, height] = [scale.right - left - 6, bottom - top];
-      if (inside < 0.9 * boxes.length || width < 180 || height < 80) {
+      if (!boxes.length || inside < 0.9 * boxes.length || width < 180 || height < 80) {
         hide();
         return null;
       }
-      const widest = Math.max(...answer.candidates.map((sample) => distanceTo(answer, at, sample)));
+      const widest = Math.max(0, ...answer.candidates.map((sample) => distanceTo(answer, at, sample)).filter(Number.isFinite));
       const plain = (scale.breakX - scale.left) / scale.breakAt; // px per unit on the ruler
       const room = width - 44;
       const factor = FACTORS.findLast((f) => widest * plain * f <= room) ?? FACTORS[0];
@@ -60,6 +60,7 @@ export function createLens({ state, actions, sprites }) {
       drawing.replaceChildren(
         ...zones, ...ticks, svg("line", { class: "ts-axis", x1: x(0), x2: width - 8, y1: axisY, y2: axisY }),
         svg("line", { class: "ts-zone-edge ts-zone-edge-near", x1: edges[1], x2: edges[1], y1: 0, y2: height }),
+        svg("line", { class: "ts-zone-edge ts-zone-edge-far", x1: edges[2], x2: edges[2], y1: 0, y2: height }),
       );
       const negativeTop = axisY + 18;
       swarm.place({

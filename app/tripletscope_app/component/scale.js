@@ -7,16 +7,26 @@ const PLAIN_LIMIT = 12;
 const BREAK_AT = 4;
 const BREAK_SHARE = 0.6;
 
-/** A map from distance to pixels: call it, or read {max, left, right, breakAt, breakX, ticks()}. */
+/** A map from distance to pixels: call it, or read {max, left, right, breakAt, breakX, ticks(), invert(x)}.
+ *
+ * `margin` is the run's own: an axis that followed somebody's what-if margin would move under the hand that drags it. */
 export function rulerScale({ max, margin, left, right }) {
   const broken = max > PLAIN_LIMIT * margin;
   const breakAt = broken ? BREAK_AT * margin : max;
   const breakX = broken ? left + BREAK_SHARE * (right - left) : right;
+  const decades = broken ? Math.log(max / breakAt) : 1;
 
   function scale(distance) {
     const d = clamp(distance, 0, max);
     if (d <= breakAt) return left + ((breakX - left) * d) / breakAt;
-    return breakX + ((right - breakX) * Math.log(d / breakAt)) / Math.log(max / breakAt);
+    return breakX + ((right - breakX) * Math.log(d / breakAt)) / decades;
+  }
+
+  /** The distance at a pixel, on either side of the break. */
+  function invert(x) {
+    const at = clamp(x, left, right);
+    if (at <= breakX) return ((at - left) / (breakX - left)) * breakAt;
+    return breakAt * Math.exp(((at - breakX) / (right - breakX)) * decades);
   }
 
   function ticks() {
@@ -24,20 +34,20 @@ export function rulerScale({ max, margin, left, right }) {
     const values = [];
     for (let i = 0; i * step <= breakAt * 1.0001; i++) values.push(i * step);
     if (broken) {
-      let last = breakX + 16; // room for the word that says what begins here
+      let last = breakX + 52; // room for the word that says what begins here
       for (let power = Math.floor(Math.log10(breakAt)); 10 ** power <= max; power++) {
         for (const factor of [1, 2, 5]) {
           const value = factor * 10 ** power;
-          if (value <= breakAt || value > max || scale(value) - last < 30) continue;
+          if (value <= breakAt || value > max || scale(value) - last < 18) continue;
           values.push(value);
-          last = scale(value);
+          last = scale(value) + 12;
         }
       }
     }
     return values.map((value) => ({ value, x: scale(value), text: tickText(value) }));
   }
 
-  return Object.assign(scale, { max, left, right, broken, breakAt, breakX, ticks });
+  return Object.assign(scale, { max, left, right, broken, breakAt, breakX, ticks, invert });
 }
 
 /** 1, 2 or 5 times a power of ten, not below `rough`. */

@@ -2,9 +2,11 @@
 import { decimalsFor, fixed, h, percent } from "./dom.js";
 import { shortName } from "./store.js";
 import { touches } from "./state.js";
-import { chancesOf, currentAnswer, distanceTo, measure, pickOf } from "./answers.js";
+import { answerKey, chancesOf, currentAnswer, distanceTo, measure, pickOf } from "./answers.js";
 import { markIcon } from "./marks.js";
 import { paintThumb, thumbElement } from "./sprite.js";
+import { outsidersOf, outsideWords } from "./ghosts.js";
+import { marginText } from "./margin_handle.js";
 import { laneStrategy } from "./ruler.js";
 
 const ZONE_MEANING = {
@@ -13,7 +15,7 @@ const ZONE_MEANING = {
   easy: "a margin or more beyond the positive",
 };
 
-function meaningOf(m) {
+function zoneMeaning(m) {
   return m.gap === 0 ? "exactly as far as the positive" : ZONE_MEANING[m.zone];
 }
 
@@ -48,15 +50,31 @@ function zoneWord(zone) {
   return [zone, `ts-zone-word ts-zone-word-${zone}`];
 }
 
+/** Why there is nothing to say about this anchor, as one sentence. */
+export function noAnswerWords(s) {
+  const run = s.runs[s.run];
+  const start = answerKey(s.run, s.anchor, "");
+  const answer = [...s.answers].findLast(([key]) => key.startsWith(start))?.[1];
+  if (answer && !answer.positives.length) {
+    return `This ${shortName(run, s.anchor)} has no second sample of its class among the candidates: without a positive there is no triplet.`;
+  }
+  if (answer && !answer.frameOf.has(run.frames[s.frame])) return "The strategies were asked before this frame was recorded.";
+  return s.message ?? null;
+}
+
 /** What the chosen strategy does, as two lines of words. */
 function strategyLines(found, strategy) {
   const { run, answer, at, positive } = found;
   const pick = pickOf(answer, at, strategy, positive);
   const name = [strategy.title, "ts-strong"];
-  if (pick.kind === "missing") return [[name, ` ${strategy.unavailable ?? "has no answer in this space"}.`], []];
+  if (pick.kind === "missing") {
+    const reason = answer.not_applicable?.[strategy.name];
+    return [[name, reason ? " is not available here:" : ` ${strategy.unavailable ?? "has no answer in this space"}.`], reason ? [reason] : []];
+  }
   if (pick.kind === "abstains") return abstainLines(found, strategy, name);
   if (pick.kind === "all") {
-    const all = answer.negatives.map((negative) => measure(answer, at, positive, negative, run));
+    const all = answer.negatives.map((negative) => measure(answer, at, positive, negative, run)).filter((m) => Number.isFinite(m.gap));
+    if (!all.length) return [[name, " finds no negative here."], []];
     const count = (zone) => `${all.filter((m) => m.zone === zone).length} ${zone}`;
     const mean = all.reduce((sum, m) => sum + m.loss, 0) / all.length;
     return [
@@ -70,7 +88,8 @@ function strategyLines(found, strategy) {
   const verb = chances ? " drew " : " picks ";
   const own = pick.own ? " for its own positive" : "";
   const odds = chanceText(answer, chances, pick);
-  return [[name, verb, target, `${own}${odds}: `, zoneWord(m.zone), `, ${meaningOf(m)}.`], equationWords(m, run)];
+  if (!Number.isFinite(m.gap)) return [[name, verb, target, `${own}${odds}, whose distance is no number (NaN) at this step.`], []];
+  return [[name, verb, target, `${own}${odds}: `, zoneWord(m.zone), `, ${zoneMeaning(m)}.`], equationWords(m, run)];
 }
 
 function chanceText(answer, chances, pick) {
@@ -83,69 +102,107 @@ function abstainLines({ run, answer, at, positive }, strategy, name) {
   const near = distanceTo(answer, at, positive);
   const digits = decimalsFor(near, near + run.margin);
   const band = `between ${fixed(near, digits)} and ${fixed(near + run.margin, digits)}`;
-  const wants = strategy.name.startsWith("semi-hard") ? `no negative lies ${band}` : "it finds no negative here that it may use";
+  const banded = strategy.name.startsWith("semi-hard");
+  const wants = banded && Number.isFinite(near) ? `no negative lies ${band}` : "it finds no negative here that it may use";
+  const fallback = answer.fallback?.[strategy.name];
+  const then = fallback ? `Its fallback: ${fallback}.` : "No fallback is set, so it learns nothing from this pair.";
   return [
     [name, ["\u00a0abstains", "ts-strong"], `: ${wants}.`],
-    strategy.name.startsWith("semi-hard") ? [`That is beyond the positive, but by less than the margin ${fixed(run.margin, 2)}.`] : [],
+    [banded ? `That is beyond the positive, but by less than the margin ${marginText(run.margin)}. ${then}` : then],
   ];
 }
 
-/** What picking the hovered candidate would mean, or null where the hovered sample is no candidate. */
+/** What picking the hovered sample would mean, or null where it is neither a candidate nor the hardest outside. */
 function previewLines(found, index) {
   const { run, answer, at, positive } = found;
+  const which = [`this ${shortName(run, index)}`, "ts-strong"];
   if (answer.negatives.includes(index)) {
     const m = measure(answer, at, positive, index, run);
-    return [["Picking ", [`this ${shortName(run, index)}`, "ts-strong"], ": ", zoneWord(m.zone), `, ${meaningOf(m)}.`], equationWords(m, run)];
+    if (!Number.isFinite(m.gap)) return null;
+    return [["Picking ", which, ": ", zoneWord(m.zone), `, ${zoneMeaning(m)}.`], equationWords(m, run)];
   }
   if (answer.positives.includes(index) && index !== positive) {
     const near = distanceTo(answer, at, index);
+    if (!Number.isFinite(near)) return null;
     const digits = decimalsFor(near, near + run.margin);
     return [
-      ["With ", [`this ${shortName(run, index)}`, "ts-strong"], ` as the positive, ${fixed(near, digits)} away, the zones move:`],
+      ["With ", which, ` as the positive, ${fixed(near, digits)} away, the zones move:`],
       [zoneWord("hard"), ` up to ${fixed(near, digits)}, `, zoneWord("semi-hard"), ` up to ${fixed(near + run.margin, digits)}, `, zoneWord("easy"), " beyond."],
     ];
   }
-  return null;
+  const hardest = outsidersOf(found)?.hardest;
+  if (hardest?.sample !== index) return null;
+  const loss = run.soft_margin ? Math.log1p(Math.exp(-hardest.gap)) : Math.max(0, run.margin - hardest.gap);
+  return [["Outside the batch, ", which, " would be the hardest: ", zoneWord(hardest.zone), `, ${zoneMeaning(hardest)}.`], equationWords({ ...hardest, loss }, run)];
+}
+
+/** The third line: a margin that is not the run's, picks that are still another margin's, and what lies outside. */
+function asideLine(s, found) {
+  const words = [];
+  const own = s.runs[s.run].margin;
+  if (found.run.margin !== own) {
+    words.push(["with margin ", "ts-what-if"], [marginText(found.run.margin), "ts-number ts-what-if"], [` instead of ${marginText(own)}`, "ts-what-if"]);
+    words.push(found.stale ? `; picks are still those of ${marginText(found.answer.margin)}. ` : ". ");
+  } else if (found.stale) words.push(`Picks are still those of margin ${marginText(found.answer.margin)}. `);
+  const out = s.others ? outsidersOf(found) : null;
+  if (out) words.push(`Outside this batch: ${outsideWords(out)}.`);
+  return words;
 }
 
 export function createSentence({ state, sprites }) {
   const first = h("p", { class: "ts-sentence-first" });
   const second = h("p", { class: "ts-sentence-second" });
+  const third = h("p", { class: "ts-sentence-third" });
   const trio = ["anchor", "positive", "negative"].map((role) => {
     const thumb = thumbElement("span", { class: "ts-thumb" });
     return { role, thumb, figure: h("figure", { class: "ts-trio", "data-role": role }, thumb, h("figcaption", {}, role)) };
   });
-  const live = h("div", { class: "ts-sentence-words", "aria-live": "polite", "aria-atomic": "true" }, first, second);
+  const live = h("div", { class: "ts-sentence-words", "aria-live": "polite", "aria-atomic": "true" }, first, second, third);
   const element = h("section", { class: "ts-sentence", "aria-label": "In words" }, h("div", { class: "ts-trios" }, trio.map((t) => t.figure)), live);
-  let said = "";
+  const said = new Map();
 
-  function say(lines, icon) {
-    const text = JSON.stringify(lines) + (icon ? icon.outerHTML : "");
-    if (text === said) return; // unchanged words must not be announced again
-    said = text;
-    first.replaceChildren(...(icon ? [icon] : []), ...spans(lines[0]));
-    second.replaceChildren(...spans(lines[1]));
+  /** Unchanged words must not be announced again, nor laid out again. */
+  function put(line, words, icon = null) {
+    const text = JSON.stringify(words) + (icon ? icon.outerHTML : "");
+    if (said.get(line) === text) return;
+    said.set(line, text);
+    line.replaceChildren(...(icon ? [icon] : []), ...spans(words));
+  }
+
+  function say(lines, icon, more = []) {
+    put(first, lines[0], icon);
+    put(second, lines[1]);
+    put(third, more);
   }
 
   state.subscribe((s, changed) => {
     const run = s.runs[s.run];
     if (!run || (changed.size === 1 && touches(changed, "t", "camera"))) return;
-    // While time runs, ten sentences a second would be noise in a screen reader.
-    live.setAttribute("aria-live", s.playing || s.dragging ? "off" : "polite");
+    // While time runs or a margin is dragged, ten sentences a second would be noise in a screen reader.
+    live.setAttribute("aria-live", s.playing || s.dragging || touches(changed, "margin") ? "off" : "polite");
     const found = currentAnswer(s);
-    const strategy = laneStrategy(s);
     if (!found) {
-      say([[s.message ?? "Asking the engine which negatives the strategies would pick for this anchor …"], []], null);
+      element.toggleAttribute("data-preview", false);
+      say([[noAnswerWords(s) ?? "Asking the engine which negatives the strategies would pick for this anchor \u2026"], []], null);
       showTrio([s.anchor, null, null], run);
       return;
     }
-    const looked = s.hover?.index ?? s.pinned;
+    const near = distanceTo(found.answer, found.at, found.positive);
+    if (!Number.isFinite(near)) {
+      say([["The distance to this positive is no number (NaN) at this step."], ["Zones, picks and losses mean nothing here; look at an earlier step."]], null);
+      showTrio([s.anchor, found.positive, null], run);
+      return;
+    }
+    const hovered = s.strategies.find((strategy) => strategy.name === s.hoverLane);
+    const strategy = hovered ?? laneStrategy(s);
+    const looked = hovered ? null : s.hover?.index ?? s.pinned;
     const preview = looked === null || looked === undefined ? null : previewLines(found, looked);
-    const pick = pickOf(found.answer, found.at, strategy, found.positive);
-    element.toggleAttribute("data-preview", Boolean(preview));
-    say(preview ?? strategyLines(found, strategy), preview ? null : markIcon(strategy.mark, s.theme.dark, 16));
-    const isNegative = preview && found.answer.negatives.includes(looked);
+    element.toggleAttribute("data-preview", Boolean(preview || hovered));
+    const pick = strategy ? pickOf(found.answer, found.at, strategy, found.positive) : { kind: "missing" };
+    const lines = preview ?? (strategy ? strategyLines(found, strategy) : [["No strategy is known here."], []]);
+    say(lines, preview || !strategy ? null : markIcon(strategy.mark, s.theme.dark, 16), asideLine(s, found));
     const isPositive = preview && found.answer.positives.includes(looked);
+    const isNegative = preview && !isPositive;
     showTrio([
       s.anchor,
       isPositive ? looked : isNegative ? found.positive : pick.positive ?? found.positive,
@@ -157,7 +214,7 @@ export function createSentence({ state, sprites }) {
     trio.forEach(({ thumb, figure }, i) => {
       const sample = samples[i];
       figure.toggleAttribute("data-none", sample === null);
-      if (sample !== null) paintThumb(thumb, run, sample, 38, sprites);
+      if (sample !== null) paintThumb(thumb, run, sample, 34, sprites);
     });
   }
 

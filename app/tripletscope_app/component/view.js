@@ -43,7 +43,7 @@ function createInstrument(parent) {
     // class or null] that everything else steps back for. span: [first, last] frame that sums run over, null = all.
     margin: null, space: null, focus: null, span: null,
     hoverFrame: null, hoverClasses: null, // a frame, and [anchor class, negative class or null], under the pointer anywhere
-    playing: false, dragging: false, notes: true, steered: false, camera: { x: 0, y: 0, zoom: 1 }, theme: null, zoneColours: null,
+    playing: false, dragging: false, notes: true, others: true, hoverLane: null, steered: false, camera: { x: 0, y: 0, zoom: 1 }, theme: null, zoneColours: null,
   });
   let send = () => {};
   let trigger = () => {};
