@@ -21,7 +21,7 @@ FLOORS: list[set[str]] = [
     {"triplets", "batch", "metrics"},
     {"strategies", "losses", "models", "uploads", "readers"},
     {"datasets", "store.reader", "store.recompute", "testing", "strategy_docs"},
-    {"step_record", "recorded_strategies", "frames", "recorder", "export", "analysis"},
+    {"step_record", "recorded_strategies", "frames", "recorder", "export", "analysis", "doctor"},
     {"config", "preparation", "training"},
     {"cli", "__main__", "__init__"},
 ]
