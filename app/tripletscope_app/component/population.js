@@ -1,5 +1,5 @@
 // Reading an aside: the population's numbers over time, as the panels below the ruler ask for them.
-import { fixed, percent, wholeNumber } from "./dom.js";
+import { fixed, percent } from "./dom.js";
 import { nearestFrame } from "./store.js";
 import { rgba } from "./theme.js";
 
@@ -145,12 +145,8 @@ export function shareGradient(dark) {
   return `linear-gradient(90deg, ${stops.join(", ")})`;
 }
 
-/** "31 % of 4,464"; few of many keep a decimal, because 0.3 % of late triplets are all that a strategy still mines. */
-export function shareOf(count, all) {
-  if (!all) return "none";
-  return `${finePercent(count / all)} of ${wholeNumber(all)}`;
-}
-
+/** Two figures: "31 %", "3.9 %", "0.12 %", because the last few violating triplets are all that a strategy still mines. */
 export function finePercent(share) {
-  return share > 0 && share < 0.0995 ? (share < 0.0005 ? "<0.1 %" : `${fixed(100 * share, 1)} %`) : percent(share);
+  if (!(share > 0) || share >= 0.0995) return percent(share);
+  return share < 0.00005 ? "<0.01 %" : `${fixed(100 * share, share < 0.00995 ? 2 : 1)} %`;
 }
