@@ -16,7 +16,7 @@ import { planeFrame } from "./plane_axes.js";
 import { createPlaneLegend } from "./plane_legend.js";
 import { laneStrategy } from "./ruler.js";
 
-const PLANE_PAD = { left: 50, right: 8, top: 8, bottom: 38 };
+const PLANE_PAD = { left: 48, right: 6, top: 6, bottom: 40 };
 const PLANE_REACH = 9; // px around a mark that count as on it
 
 export function createPlane({ state, actions }) {
@@ -30,13 +30,16 @@ export function createPlane({ state, actions }) {
   const legend = createPlaneLegend();
   const body = h("div", { class: "ts-panel-body ts-plane-body" }, plot, legend.element);
   const batch = h("span", { class: "ts-plane-batch" });
-  const reading = h("p", { class: "ts-panel-note" }, "A triplet stands right of its d(a,p) and above its d(a,n). Below the solid line the negative is closer than the positive.");
+  const reading = h(
+    "p", { class: "ts-panel-note ts-ellipsis", title: "The same scale as the ruler, on both axes, fixed for the whole run. A healthy run climbs to the upper left; a collapsed one is a dot at the origin." },
+    "Each triplet by its two distances; below gap 0 the negative is closer.",
+  );
   const words = h("p", { class: "ts-plane-words" });
   const summary = h("p", { class: "ts-sr" });
   const spoken = h("p", { class: "ts-sr", "aria-live": "polite" });
   const element = h(
     "section", { class: "ts-panel ts-plane", "aria-label": "Triplet plane" },
-    h("div", { class: "ts-panel-head ts-plane-head" }, h("div", { class: "ts-panel-title" }, "Triplet plane: all triplets at once"), batch),
+    h("div", { class: "ts-panel-head ts-plane-head" }, h("div", { class: "ts-panel-title" }, "Triplet plane"), batch),
     reading, body, words, summary, spoken,
   );
 
@@ -177,7 +180,7 @@ export function createPlane({ state, actions }) {
     for (const view of [whole, lens]) {
       if (!view) continue;
       paintColumnLine(pen, view, chosenColumn(currentAnswer(s)), look);
-      paintPicks(pen, view, picks, { mark: strategy?.mark, colour, size: picks[0]?.would ? 5 : 3.6 }, look);
+      paintPicks(pen, view, picks, { mark: strategy?.mark, colour, size: picks[0]?.would ? 4.6 : 3.3 }, look);
       paintOwn(pen, view, own, look);
       if (picked && (!view.lens || (picked.dap <= view.max && picked.dan <= view.max))) paintRing(pen, view, picked, colour, 7, look);
     }
@@ -206,7 +209,7 @@ export function createPlane({ state, actions }) {
 
   function drawWords(s, run) {
     const title = laneStrategy(s)?.title ?? "";
-    const counts = recordedCounts(run, s.frame);
+    const counts = density && !density.total ? null : recordedCounts(run, s.frame);
     setText(batch, batchWords(run, s.frame, counts));
     const margin = marginOn(s);
     const whatIf = margin !== run.margin ? ` Counted with the recorded margin ${tickText(run.margin)}; the dashed line shows margin ${tickText(margin)}.` : "";

@@ -36,10 +36,12 @@ function planeAxisLines(view) {
   if (view.broken) {
     const at = view.length(view.breakAt);
     parts.push(svg("path", { class: "ts-break", d: `M${left + at - 4},${bottom + 5}l4,-10m2,10l4,-10M${left - 5},${bottom - at + 4}l10,-4m-10,-2l10,-4` }));
+    // Said where it begins: beyond the break the same width means a factor, no longer a sum.
+    parts.push(planeText("log \u2192", { x: left + at + 9, y: bottom + 16, anchor: "start", cls: "ts-axis-title" }));
+    parts.push(planeText("log \u2192", { x: left - 8, y: bottom - at - 9, angle: -90, anchor: "start", cls: "ts-axis-title" }));
   }
-  const log = view.broken ? ", log beyond the break" : "";
-  parts.push(planeText(`d(a,p), anchor to positive${log} \u2192`, { x: left + side / 2, y: bottom + 32, cls: "ts-axis-title" }));
-  parts.push(planeText(`d(a,n), anchor to negative${log} \u2192`, { x: left - 32, y: top + side / 2, angle: -90, cls: "ts-axis-title" }));
+  parts.push(planeText("d(a,p), anchor to positive \u2192", { x: left + side / 2, y: bottom + 33, cls: "ts-axis-title" }));
+  parts.push(planeText("d(a,n), anchor to negative \u2192", { x: left - 36, y: top + side / 2, angle: -90, cls: "ts-axis-title" }));
   return parts;
 }
 
@@ -50,10 +52,10 @@ export function planeFrame(view, margin, { softMargin, quiet }) {
   const [near, far] = [gapLine(view, 0), gapLine(view, margin)];
   const name = (text, zone, spot) => parts.push(planeText(text, { ...spot, cls: `ts-plane-zone ts-plane-zone-${zone}` }));
   name("hard", "hard", { x: left + side * 0.9, y: top + side * 0.9 });
-  const nearEnd = alongGapLine(near, 0.62);
+  const nearEnd = alongGapLine(near, quiet ? 0.2 : 0.62);
   parts.push(planeText("gap 0", { x: nearEnd.x + 9, y: nearEnd.y + 9, angle: nearEnd.angle, cls: "ts-plane-line" }));
   if (quiet) {
-    name("easy", "easy", { x: left + side * 0.12, y: top + side * 0.1 });
+    name("easy", "easy", { x: left + side * 0.12, y: top + side * 0.3 });
     return parts;
   }
   name(softMargin ? "easy" : "easy, loss 0", "easy", { x: left + side * 0.2, y: top + side * 0.1 });

@@ -8,9 +8,9 @@ export function createPlaneLegend() {
     const [count, share] = [h("td"), h("td")];
     return { zone, count, share, row: h("tr", {}, h("th", { scope: "row" }, h("i", { "data-zone": zone }), zone), count, share) };
   });
-  const table = h("table", { class: "ts-plane-counts" }, h("caption", {}, "triplets of the batch"), h("tbody", {}, zones.map(({ row }) => row)));
+  const table = h("table", { class: "ts-plane-counts" }, h("caption", {}, "the batch's triplets"), h("tbody", {}, zones.map(({ row }) => row)));
   const ticks = h("div", { class: "ts-plane-ramp-ticks" });
-  const ramp = h("div", { class: "ts-plane-ramp-box" }, h("div", {}, "triplets per ", h("i", { class: "ts-plane-square" }), h("span", { class: "ts-plane-muted" }, " of the plane")), h("div", { class: "ts-plane-ramp" }), ticks);
+  const ramp = h("div", { class: "ts-plane-ramp-box" }, h("div", { title: "the square is 1/64 of each axis; darker = more triplets per area, on one scale for the whole run" }, "triplets per ", h("i", { class: "ts-plane-square" })), h("div", { class: "ts-plane-ramp" }), ticks);
   const pickIcon = h("span", { class: "ts-plane-key" });
   const pickText = h("span");
   const ownText = h("span");

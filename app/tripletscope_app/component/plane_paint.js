@@ -89,9 +89,9 @@ export function paintLensFrame(pen, view, caption, look) {
   pen.lineWidth = 3.5;
   pen.strokeStyle = look.background;
   pen.lineJoin = "round";
-  pen.strokeText(caption, view.left + view.side - 7, view.top + 16);
+  pen.strokeText(caption, view.left + view.side, view.top - 7);
   pen.fillStyle = look.text;
-  pen.fillText(caption, view.left + view.side - 7, view.top + 16);
+  pen.fillText(caption, view.left + view.side, view.top - 7);
 }
 
 /** The small square at the origin that the lens shows, and the ways to it. */

@@ -32,7 +32,7 @@ export function lensOf(whole, reach) {
   const max = 2 ** Math.ceil(Math.log2(reach));
   const unit = side / max;
   const clip = (value) => Math.min(max, Math.max(0, value));
-  const [left, top] = [whole.left + whole.side - side - 14, whole.top + 14];
+  const [left, top] = [whole.left + whole.side - side - 14, whole.top + 30];
   const view = planeView({ left, top, side, max, length: (d) => clip(d) * unit, invert: (px) => clip(px / unit) });
   return Object.assign(view, { unit, times: unit / whole.unit });
 }

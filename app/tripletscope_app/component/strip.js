@@ -15,8 +15,8 @@ import { createStripLabels } from "./strip_labels.js";
 import { paintStripColumn, paintStripHolding, paintStrip, stripLayout, stripLook } from "./strip_paint.js";
 import { laneStrategy } from "./ruler.js";
 
-const STRIP_HEIGHT = 304; // px that the rows share where they are few
-const STRIP_ROW_LIMITS = [20, 40];
+const STRIP_HEIGHT = 346; // px that the rows share where they are few
+const STRIP_ROW_LIMITS = [20, 43];
 const STRIP_AXIS = 20;
 const STRIP_DRAG = 4; // px a pressed pointer travels before it scrubs
 
@@ -25,7 +25,8 @@ export function createStrip({ state, actions, sprites }) {
   const axis = svg("svg", { class: "ts-strip-axis", "aria-hidden": "true" });
   const magnifiers = ["now", "ghost"].map((name) => {
     const canvas = h("canvas", { "aria-hidden": "true" });
-    return { canvas, element: h("div", { class: "ts-strip-magnifier", "data-which": name, hidden: name === "ghost" }, canvas), key: "" };
+    const step = h("span", { class: "ts-strip-step" });
+    return { canvas, step, element: h("div", { class: "ts-strip-magnifier", "data-which": name, hidden: name === "ghost" }, canvas, step), key: "" };
   });
   const band = h("div", { class: "ts-strip-band" });
   const rowMark = h("div", { class: "ts-strip-row", hidden: true });
@@ -52,7 +53,7 @@ export function createStrip({ state, actions, sprites }) {
   );
   const element = h(
     "section", { class: "ts-panel ts-strip", "aria-label": "Film strip" },
-    h("div", { class: "ts-panel-head ts-strip-head" }, h("div", { class: "ts-panel-title" }, "Film strip: who would be picked, when"), buttons),
+    h("div", { class: "ts-panel-head ts-strip-head" }, h("div", { class: "ts-panel-title" }, "Film strip: picks over time"), buttons),
     reading, body, h("div", { class: "ts-strip-foot" }, words, legend), column, spoken,
   );
 
@@ -101,7 +102,7 @@ export function createStrip({ state, actions, sprites }) {
     body.style.height = `${height + STRIP_AXIS}px`;
     const run = s.runs[s.run];
     box = run && size.width > 60
-      ? stripLayout({ width: size.width, rows: s.strategies.length, frames: run.frames.length, rowHeight, gutter: 4 })
+      ? stripLayout({ width: size.width, rows: s.strategies.length, frames: run.frames.length, rowHeight, gutter: 10 })
       : null;
   }
 
@@ -142,9 +143,9 @@ export function createStrip({ state, actions, sprites }) {
     }
   }
 
-  function magnify(s, run, { canvas, element: glass }, frame, t) {
+  function magnify(s, run, magnifier, frame, t) {
+    const { canvas, element: glass } = magnifier;
     const width = Math.max(box.column + 4, box.rowHeight + 2);
-    const magnifier = magnifiers.find((one) => one.element === glass);
     const key = [stamp, frame, width, s.theme.key, Boolean(sprites.sheet(run))].join();
     if (key !== magnifier.key) {
       magnifier.key = key;
@@ -153,7 +154,8 @@ export function createStrip({ state, actions, sprites }) {
       const pen = penOf(canvas, width, box.height);
       if (rows) paintStripColumn(pen, rows, frame, { width, rowHeight: box.rowHeight }, lookOf(s, run));
     }
-    glass.style.transform = `translateX(${(box.middle(t) - width / 2).toFixed(1)}px)`;
+    setText(magnifier.step, String(run.frames[frame]));
+    glass.style.transform = `translateX(${clamp(box.middle(t) - width / 2, 0, size.width - width).toFixed(1)}px)`;
   }
 
   function drawTime(s, run) {

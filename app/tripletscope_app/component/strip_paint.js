@@ -1,10 +1,11 @@
-// Drawing the film strip. A wide column shows the picture of the negative; a narrow one its class, as colour and short
-// name, and a picture only where the same negative stays for several frames. The border is always the zone.
+// Drawing the film strip. Neighbouring frames with the same negative are one shot with one picture; a single frame shows
+// its picture where the column has room, else its class as colour and short name. The border is always the zone.
 import { initialsOf } from "./sprite.js";
 import { rgba } from "./theme.js";
 import { stripSpans } from "./strip_cells.js";
 
-export const STRIP_PICTURE = 14; // a column narrower than this has no room for a picture of its own
+const STRIP_PICTURE = 14; // px: anything narrower has no room for a picture
+const STRIP_BOXES = 27; // px: in columns as wide as this every frame is a box of its own
 const STRIP_CELL_GAP = 1.5;
 const STRIP_CLASS_TINT = 0.2;
 const STRIP_REPEAT = 110; // px after which a long shot shows its picture again
@@ -13,7 +14,7 @@ const STRIP_ZONE_LIST = ["hard", "semi-hard", "easy"];
 
 /** Widths, heights and the way between pixels and cells. */
 export function stripLayout({ width, rows, frames, rowHeight, gutter }) {
-  const right = width - 8;
+  const right = width - gutter;
   const column = (right - gutter) / Math.max(1, frames);
   return {
     width, rows, frames, rowHeight, gutter, right, column, height: rows * rowHeight,
@@ -76,7 +77,7 @@ function stripHatch(path, x, y, width, height) {
 
 /** Every cell of the strip. `look` = {run, sheet, theme, zone, muted, palette, faded(cell)}. */
 export function paintStrip(pen, rows, box, look) {
-  const wide = box.column >= STRIP_PICTURE;
+  const wide = box.column >= STRIP_BOXES;
   const borders = Object.fromEntries(STRIP_ZONE_LIST.map((zone) => [zone, new Path2D()]));
   const hatching = new Path2D();
   pen.textAlign = "center";
@@ -125,7 +126,7 @@ export function paintStrip(pen, rows, box, look) {
   paintStripFading(pen, rows, box, look);
 }
 
-/** In narrow columns: a picture wherever one negative stays long enough to make room for it, else its short name. */
+/** In narrow columns: a picture wherever a shot has room for it, else the short name. */
 function paintStripSpans(pen, cells, box, look, top, height) {
   const { run, sheet } = look;
   for (const { from, to, negative } of stripSpans(cells)) {

@@ -11,7 +11,7 @@ export function cellWords(run, cell, why = null) {
     return `all ${total} negatives: ${counts.hard} hard, ${counts["semi-hard"]} semi-hard, ${counts.easy} easy`;
   }
   const digits = decimalsFor(cell.dap, cell.dan);
-  const own = cell.own ? ", with a positive of its own" : "";
+  const own = cell.own ? ", own positive" : "";
   return `this ${shortName(run, cell.negative)}, ${cell.zone}, gap ${fixed(cell.gap, digits)}${own}`;
 }
 
