@@ -1,9 +1,10 @@
 """Whom would each strategy pick for this anchor? Asked of a helper process, so that the server never imports torch.
 
 The page opens on recorded answers. The helper starts after the first draw, imports torch while a person looks, and
-answers the next anchors. It speaks JSON lines over its pipes: {"run": path, "anchor": 12} comes back as
-{"answer": …, "strategies": […]} or {"error": "one sentence"}. When the server goes, by whatever death, the pipe
-closes, and the helper ends.
+answers what follows. It speaks JSON lines over its pipes: {"id": 7, "ask": "answer", "run": path, "anchor": 12} comes
+back as {"id": 7, "answer": …, "strategies": […]} or {"id": 7, "error": "one sentence"}; `QUESTIONS` has all kinds.
+A question that takes seconds goes to a second process, started when there is one, so that no click waits behind it.
+When the server goes, by whatever death, the pipes close, and the helpers end.
 """
 
 from __future__ import annotations
@@ -14,40 +15,33 @@ import os
 import subprocess
 import sys
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
-#: Answers kept, about 25 kB each.
-KEPT = 300
+if TYPE_CHECKING:
+    from tripletscope.store.reader import Run
+
+Reply = dict[str, Any]
+
+#: Answers kept, about 3 kB each.
+KEPT = 1000
+#: Runs that a helper keeps open.
+OPEN = 16
+STOPPED = "the helper that asks the strategies stopped; click again to restart it"
 
 
-@dataclass(frozen=True)
-class Question:
-    """One that is under way: (digest, anchor), who waits, and which process was asked."""
+class Worker:
+    """One helper process: asked from many threads, it answers in order. It is started again when it has died."""
 
-    name: tuple[str, int]
-    future: Future[dict[str, Any]]
-    process: subprocess.Popen[str]
-
-
-class Helper:
-    """The one helper process of a server, with the answers it has given. Safe to ask from many sessions at once.
-
-    Example:
-        helper = Helper()
-        future = helper.ask("runs/semi-hard", digest, 12)  # starts the process when there is none
-        future.result(timeout=1.5)["answer"]["picks"]
-    """
-
-    def __init__(self, command: list[str] | None = None) -> None:
-        self._command = command or [sys.executable, "-P", "-m", "tripletscope_app.answers"]
+    def __init__(self, command: list[str]) -> None:
+        self._command = command
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
-        self._waiting: dict[int, Question] = {}
-        self._known: OrderedDict[tuple[str, int], Future[dict[str, Any]]] = OrderedDict()
+        self._waiting: dict[int, tuple[Future[Reply], subprocess.Popen[str]]] = {}
         self._asked = 0
 
     @property
@@ -60,36 +54,27 @@ class Helper:
         """Of the process, while it lives."""
         return self._process.pid if self._process is not None and self.alive else None
 
+    @property
+    def idle(self) -> bool:
+        """Whether nobody waits for it."""
+        return not self._waiting
+
     def start(self) -> None:
         """Starts the process, unless it runs; returns at once, while torch is being imported over there."""
         with self._lock:
             self._start()
 
-    def ask(self, path: str, digest: str, anchor: int) -> Future[dict[str, Any]]:
-        """The answer to come: {"answer", "strategies"} or {"error"}. Known answers are there at once.
-
-        Args:
-            path: of the run folder.
-            digest: of the run's content; a run that grows gets new answers.
-            anchor: probe index.
-        """
-        name = (digest, anchor)
+    def ask(self, question: dict[str, Any]) -> Future[Reply]:
+        """The reply to come; {"error": one sentence} where there is none."""
+        future: Future[Reply] = Future()
         with self._lock:
-            known = self._known.get(name)
-            if known is not None:
-                self._known.move_to_end(name)
-                return known
             process = self._start()
             self._asked += 1
-            future: Future[dict[str, Any]] = Future()
-            self._known[name] = future
-            self._waiting[self._asked] = Question(name, future, process)
-            while len(self._known) > KEPT:
-                self._known.popitem(last=False)
+            self._waiting[self._asked] = (future, process)
             assert process.stdin is not None
             # OSError: it died this instant; the reader tells whoever waits, and the next question restarts it.
             with contextlib.suppress(OSError, ValueError):
-                process.stdin.write(json.dumps({"id": self._asked, "run": path, "anchor": anchor}) + "\n")
+                process.stdin.write(json.dumps({"id": self._asked, **question}) + "\n")
                 process.stdin.flush()
         return future
 
@@ -130,54 +115,191 @@ class Helper:
             except (ValueError, KeyError, TypeError, AttributeError):
                 continue  # something printed by a library
             with self._lock:
-                question = self._waiting.pop(number, None)
-                if question is not None and "error" in reply:
-                    self._known.pop(question.name, None)  # asked again, it may go better
-            if question is not None:
-                question.future.set_result(reply)
+                future, _ = self._waiting.pop(number, (None, None))
+            if future is not None:
+                future.set_result(reply)
         process.wait()
         process.stdout.close()
         with contextlib.suppress(OSError):  # what it did not read any more
             process.stdin.close()
-        # It is gone. Whoever waits for it is told, and nothing is remembered: the next question starts a new process.
+        # It is gone. Whoever waits for it is told; the next question starts a new process.
         with self._lock:
-            lost = [number for number, question in self._waiting.items() if question.process is process]
-            questions = [self._waiting.pop(number) for number in lost]
-            for question in questions:
-                self._known.pop(question.name, None)
-        for question in questions:
-            question.future.set_result(
-                {"error": "the helper that asks the strategies stopped; click again to restart it"}
-            )
+            lost = [number for number, (_, asked) in self._waiting.items() if asked is process]
+            futures = [self._waiting.pop(number)[0] for number in lost]
+        for future in futures:
+            future.set_result({"error": STOPPED})
 
 
-def answer_line(line: str) -> dict[str, Any]:
-    """The reply to one question, as the helper process gives it."""
+class Helper:
+    """The helper processes of a server, with the answers they have given. Safe to ask from many sessions at once.
+
+    Example:
+        helper = Helper()
+        future = helper.ask("runs/semi-hard", digest, 12)  # starts the process when there is none
+        future.result(timeout=1.5)["answer"]["z"]
+    """
+
+    def __init__(self, command: list[str] | None = None) -> None:
+        command = command or [sys.executable, "-P", "-m", "tripletscope_app.answers"]
+        self._quick, self._slow = Worker(command), Worker([*command, "--slow"])
+        self._lock = threading.Lock()
+        self._known: OrderedDict[Hashable, Future[Reply]] = OrderedDict()
+        self._later: deque[tuple[str, str, int, float | None]] = deque()
+
+    @property
+    def alive(self) -> bool:
+        """Whether a process is there to answer clicks."""
+        return self._quick.alive
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that answers clicks, while it lives."""
+        return self._quick.pid
+
+    def start(self) -> None:
+        """Starts the process that answers clicks, unless it runs; returns at once."""
+        self._quick.start()
+
+    def stop(self) -> None:
+        """Ends the processes."""
+        self._later.clear()
+        self._quick.stop()
+        self._slow.stop()
+
+    def ask(self, path: str, digest: str, anchor: int, margin: float | None = None) -> Future[Reply]:
+        """The answer to come: {"answer", "strategies"} or {"error"}. Known answers are there at once.
+
+        Args:
+            path: of the run folder.
+            digest: of the run's content; a run that grows gets new answers.
+            anchor: probe index.
+            margin: what if it were this; None for the run's own.
+        """
+        self._later.clear()  # whoever asked for those has gone on
+        question = {"ask": "answer", "run": path, "anchor": anchor, "margin": margin}
+        return self._remembered((digest, anchor, margin), question, self._quick)
+
+    def foresee(self, path: str, digest: str, anchor: int, margin: float | None = None) -> None:
+        """Asks for an answer that may be wanted soon, when nobody waits for another."""
+        self._later.append((path, digest, anchor, margin))
+        self._go_on()
+
+    def seek(self, path: str, digest: str, what: str, *, step: int, anchor: int, margin: float | None) -> Future[Reply]:
+        """The next anchor worth a look: {"found": {"anchor", "positive"} or None} or {"error"}.
+
+        Args:
+            path: of the run folder.
+            digest: of the run's content.
+            what: "violating" or "disagree".
+            step: with a frame.
+            anchor: probe index to go on from.
+            margin: None for the run's own.
+        """
+        question = {"ask": "seek", "run": path, "what": what, "step": step, "anchor": anchor, "margin": margin}
+        return self._remembered((digest, what, step, anchor, margin), question, self._quick)
+
+    def aside(self, path: str, digest: str) -> Future[Reply]:
+        """The run's numbers over time, written to a file: {"path"} or {"error"}. Takes seconds, and no click waits."""
+        return self._remembered((digest, "aside"), {"ask": "aside", "run": path, "digest": digest}, self._slow)
+
+    def _remembered(self, name: Hashable, question: dict[str, Any], worker: Worker) -> Future[Reply]:
+        with self._lock:
+            known = self._known.get(name)
+            if known is not None:
+                self._known.move_to_end(name)
+                return known
+            future = self._known[name] = worker.ask(question)
+            while len(self._known) > KEPT:
+                self._known.popitem(last=False)
+        future.add_done_callback(lambda done: self._answered(name, done))
+        return future
+
+    def _answered(self, name: Hashable, future: Future[Reply]) -> None:
+        if "error" in future.result():
+            with self._lock:
+                if self._known.get(name) is future:
+                    del self._known[name]  # asked again, it may go better
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Asks the next question that nobody waits for."""
+        while self._quick.idle and self._quick.alive:
+            try:
+                path, digest, anchor, margin = self._later.popleft()
+            except IndexError:
+                return
+            question = {"ask": "answer", "run": path, "anchor": anchor, "margin": margin}
+            self._remembered((digest, anchor, margin), question, self._quick)
+
+
+# ---- the helper process -------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=OPEN)
+def _opened(path: str, stamp: tuple[tuple[int, int], ...]) -> Run:
+    from tripletscope.store.reader import Run
+
+    return Run.open(path)
+
+
+def opened(path: str) -> Run:
+    """The run in that folder; opened again only when it has grown."""
+    from pathlib import Path
+
+    from tripletscope.store.shelf import stamp
+
+    return _opened(path, stamp(Path(path)))
+
+
+def _answer(question: dict[str, Any]) -> Reply:
     from tripletscope import strategies
     from tripletscope.analysis.answer import pack_answer
     from tripletscope.analysis.counterfactual import anchor_answer
+
+    answer = anchor_answer(opened(question["run"]), int(question["anchor"]), margin=question.get("margin"))
+    return {"answer": pack_answer(answer), "strategies": [record.describe() for record in strategies.all()]}
+
+
+def _seek(question: dict[str, Any]) -> Reply:
+    from tripletscope.analysis.seek import next_disagreement, next_violating
+
+    seek = next_violating if question["what"] == "violating" else next_disagreement
+    run, step, anchor = opened(question["run"]), int(question["step"]), int(question["anchor"])
+    found = seek(run, step, anchor, margin=question.get("margin"))
+    return {"found": None if found is None else {"anchor": found[0], "positive": found[1]}}
+
+
+def _aside(question: dict[str, Any]) -> Reply:
+    from tripletscope_app.asides import write_aside
+
+    return {"path": str(write_aside(opened(question["run"]), question["digest"]))}
+
+
+#: What can be asked, by the name in "ask".
+QUESTIONS: dict[str, Callable[[dict[str, Any]], Reply]] = {"answer": _answer, "seek": _seek, "aside": _aside}
+
+
+def answer_line(line: str) -> Reply:
+    """The reply to one question, as the helper process gives it."""
     from tripletscope.errors import TripletscopeError
-    from tripletscope.store.reader import Run
 
     question = json.loads(line)
-    reply: dict[str, Any] = {"id": question["id"]}
     try:
-        reply["answer"] = pack_answer(anchor_answer(Run.open(question["run"]), int(question["anchor"])))
-        reply["strategies"] = [record.describe() for record in strategies.all()]
+        reply = QUESTIONS[question["ask"]](question)
     except (TripletscopeError, IndexError) as refusal:
-        reply["error"] = str(refusal)
+        reply = {"error": str(refusal)}
     except Exception as error:  # a strategy of somebody else may raise anything; the page says so and lives on
-        reply["error"] = f"the strategies could not be asked ({type(error).__name__}: {error})"
-    return reply
+        reply = {"error": f"the strategies could not be asked ({type(error).__name__}: {error})"}
+    return {"id": question["id"], **reply}
 
 
-def serve() -> None:
+def serve(niceness: int) -> None:
     """Answers questions from standard input until it closes."""
     # What libraries print must not mix with our lines: keep the pipe for ourselves, and send prints to stderr.
     pipe = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     if hasattr(os, "nice"):
-        os.nice(5)  # the page that is being drawn goes first
+        os.nice(niceness)  # the page that is being drawn goes first
     import torch
 
     import tripletscope.strategies  # noqa: F401  (so that the first question finds everything loaded)
@@ -190,4 +312,4 @@ def serve() -> None:
 
 
 if __name__ == "__main__":
-    serve()
+    serve(10 if "--slow" in sys.argv else 5)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +32,10 @@ def telling_step(frames: Sequence[int]) -> int:
 OWN = "own"
 
 
+#: The maps that a link may name besides the run's own.
+OTHER_SPACES = ("umap",)
+
+
 @dataclass(frozen=True)
 class Selection:
     """What is looked at: always valid for the run.
@@ -39,12 +45,26 @@ class Selection:
         step: a step with a frame.
         anchor: probe index.
         positive: probe index of the anchor's class, or None.
+        margin: somebody's what-if; None for the run's own.
+        lane: the strategy that the sentence speaks about; None for the one that trains.
+        space: which map; None for the one that came with the run.
+        focus: (anchor class, negative class or None) that everything else steps back for; None for all.
+        span: (first, last) step with a frame that sums run over; None for all.
     """
 
     run: int
     step: int
     anchor: int
     positive: int | None
+    margin: float | None = None
+    lane: str | None = None
+    space: str | None = None
+    focus: tuple[int, int | None] | None = None
+    span: tuple[int, int] | None = None
+
+
+#: What a selection has besides run, step, anchor and positive.
+VIEW = ("margin", "lane", "space", "focus", "span")
 
 
 def nearest_frame(frames: Sequence[int], step: int) -> int:
@@ -66,6 +86,7 @@ def settle(
     anchor: int | None = None,
     positive: int | None = None,
     opening: Mapping[str, Any] | None = None,
+    **view: Any,
 ) -> Selection:
     """A valid selection nearest to what is asked; whatever is missing or wrong comes from the opening.
 
@@ -77,6 +98,7 @@ def settle(
         anchor: probe index asked for.
         positive: probe index asked for.
         opening: run, step, anchor and positive that the recording proposes.
+        **view: margin, lane, space, focus and span asked for; what fits no run of the race becomes None.
     """
     told = opening or {}
     names = [each.name for each in runs]
@@ -95,28 +117,74 @@ def settle(
         positive = positive if fits else None
     if positive is None and told.get("anchor") == anchor:
         positive = told.get("positive")
-    return Selection(place, nearest_frame(frames, int(step)), int(anchor), positive)
+    return Selection(place, nearest_frame(frames, int(step)), int(anchor), positive, **settle_view(runs[place], **view))
+
+
+def settle_view(
+    run: Run,
+    *,
+    margin: float | None = None,
+    lane: str | None = None,
+    space: str | None = None,
+    focus: tuple[int, int | None] | None = None,
+    span: tuple[int, int] | None = None,
+) -> dict[str, Any]:
+    """What is valid of margin, lane, space, focus and span for that run; the run's own margin and map are None."""
+    classes, frames = len(run.samples.class_names), list(run.frame_steps)
+    if focus is not None and (not all(part < classes for part in focus if part is not None) or focus[0] == focus[1]):
+        focus = None
+    if span is not None:
+        span = (nearest_frame(frames, span[0]), nearest_frame(frames, span[1]))
+    return {
+        "margin": None if margin == run.margin else margin,
+        "lane": None if lane == run.training else lane,
+        "space": space if space in OTHER_SPACES else None,
+        "focus": focus,
+        "span": None if span == (frames[0], frames[-1]) else span,
+    }
 
 
 def read_report(report: Any, digests: Sequence[str]) -> dict[str, Any] | None:
-    """{"run": place, "step", "anchor", "positive"} of what the browser reports; None when it is no selection.
+    """Run (its place), step, anchor, positive, margin, lane, space, focus and span of what the browser reports.
 
-    The report comes from a web page, so nothing about it is taken for granted.
+    None when it is no selection. The report comes from a web page, so nothing about it is taken for granted.
     """
     if not isinstance(report, Mapping) or report.get("run") not in digests:
         return None
-    step, anchor, positive = (report.get(name) for name in ("step", "anchor", "positive"))
-    whole = [value for value in (step, anchor, positive) if value is not None]
-    if step is None or anchor is None or any(isinstance(v, bool) or not isinstance(v, int | float) for v in whole):
+    step, anchor, positive = (_whole(report.get(name)) for name in ("step", "anchor", "positive"))
+    if step is None or anchor is None or (positive is None and report.get("positive") is not None):
         return None
-    if any(value != int(value) or not 0 <= value < 2**53 for value in whole):
-        return None
+    margin, lane, space, focus, span = (report.get(name) for name in VIEW)
+    real = isinstance(margin, int | float) and not isinstance(margin, bool) and 0 < margin < 1e300
+    pair = _pair(focus)
+    steps = _pair(span)
     return {
         "run": list(digests).index(report["run"]),
-        "step": int(step),
-        "anchor": int(anchor),
-        "positive": None if positive is None else int(positive),
+        "step": step,
+        "anchor": anchor,
+        "positive": positive,
+        "margin": float(margin) if real else None,
+        "lane": lane if isinstance(lane, str) and _NAME.fullmatch(lane) else None,
+        "space": space if isinstance(space, str) and _NAME.fullmatch(space) else None,
+        "focus": pair,
+        "span": None if steps is None or steps[1] is None or steps[1] < steps[0] else steps,
     }
+
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+
+
+def _whole(value: Any) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**53:
+        return None
+    return int(value) if value == int(value) else None
+
+
+def _pair(value: Any) -> tuple[int, int | None] | None:
+    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:
+        return None
+    first, second = _whole(value[0]), _whole(value[1])
+    return None if first is None or (second is None and value[1] is not None) else (first, second)
 
 
 def own_strategy(run: Run) -> dict[str, Any]:
@@ -155,36 +223,47 @@ def lanes(cards: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{**{name: card[name] for name in kept if name in card}, "mark": mark(card["order"])} for card in ordered]
 
 
+def cast_of(runs: Sequence[Run], digests: Sequence[str], cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Who plays in a race: title, the race's buttons, the strategies' lanes. The same for every click.
+
+    Its `name` is that of its content: the view says which cast it means, and the page has it already.
+    """
+    same = "Same data, same start, same batches; only the choice of negative differs."
+    how = "the recorded training, frame by frame" if runs[0].state == "finished" else runs[0].state_text
+    told = {
+        "title": "Who should this {anchor} learn from?",  # the browser names it, at the instant of a click
+        "subtitle": same if len(runs) > 1 else f"Run {runs[0].name}: {how}.",
+        "runs": buttons(runs, digests),
+        "strategies": lanes(cards),
+    }
+    return {"name": hashlib.blake2b(repr(told).encode(), digest_size=8).hexdigest(), **told}
+
+
 def view_data(
     *,
-    runs: Sequence[Run],
+    cast: str,
     digests: Sequence[str],
-    labels: np.ndarray,
     chosen: Selection,
     revision: int,
-    cards: Sequence[Mapping[str, Any]],
     answers: Mapping[str, Any],
     asking: bool,
     message: str | None,
     zoom: float | None,
 ) -> dict[str, Any]:
-    """The JSON that the instrument draws."""
-    same = "Same data, same start, same batches; only the choice of negative differs."
-    how = "the recorded training, frame by frame" if runs[0].state == "finished" else runs[0].state_text
+    """The JSON that the instrument draws; small, because it travels with every click. None is left out."""
+    told = {
+        "run": digests[chosen.run],
+        "step": chosen.step,
+        "anchor": chosen.anchor,
+        "positive": chosen.positive,
+        **{name: getattr(chosen, name) for name in VIEW},
+        "rev": revision,
+    }
     return {
         "version": 1,
-        "title": "Who should this {anchor} learn from?",  # the browser names it, at the instant of a click
-        "subtitle": same if len(runs) > 1 else f"Run {runs[0].name}: {how}.",
-        "runs": buttons(runs, digests),
-        "strategies": lanes(cards),
-        "selection": {
-            "run": digests[chosen.run],
-            "step": chosen.step,
-            "anchor": chosen.anchor,
-            "positive": chosen.positive,
-            "rev": revision,
-        },
-        "answers": {digest: answers.get(digest) for digest in digests},
+        "cast": cast,
+        "selection": {name: value for name, value in told.items() if value is not None},
+        "answers": {digest: answer for digest, answer in answers.items() if answer is not None},
         "asking": asking,
         "message": message,
         "zoom": zoom,

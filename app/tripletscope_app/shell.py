@@ -17,7 +17,7 @@ _TIGHT = """<style>
 [data-testid="stHeader"] { background: transparent; height: 2.25rem; min-height: 2.25rem; pointer-events: none; }
 [data-testid="stHeader"] > * { pointer-events: auto; }
 [data-testid="stMainBlockContainer"] > [data-testid="stVerticalBlock"] { gap: 0.5rem; }
-[data-testid="stLayoutWrapper"]:has(> .st-key-unseen) { position: absolute; height: 0; overflow: hidden; }
+[data-testid="stLayoutWrapper"]:has(> [class*="st-key-unseen"]) { position: absolute; height: 0; overflow: hidden; }
 </style>"""
 
 

@@ -1,21 +1,56 @@
 """Every control of the app, declared once: session key, default, name in the URL. Any view is a link.
 
 A link holds names that mean the same in every run of a race: the recording, the step, and the rows of anchor and
-positive in samples/. The session holds the same four under our own keys, because the state of a component is lost
-on a change of page. Each browser tab has its own session, so two people do not move each other's selection.
+positive in samples/; then what differs from the default: margin, lane, map, classes in focus, steps that sums run
+over. The session holds the same under our own keys, because the state of a component is lost on a change of page.
+Each browser tab has its own session, so two people do not move each other's selection.
 """
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
+#: Of the names and values in a link. A link of another version may mean other things by them, so it only names a run.
+VERSION = "1"
+
 
 def _whole(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None
+
+
+def _positive(text: str) -> float | None:
+    if len(text) > 32 or not re.fullmatch(r"[0-9.eE+-]+", text):
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value > 0 else None
+
+
+def _name(text: str) -> str | None:
+    return text if re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", text) else None
+
+
+def _one_or_two(text: str) -> tuple[int, int | None] | None:
+    first, dash, second = text.partition("-")
+    parts = (_whole(first), _whole(second) if dash else None)
+    return None if parts[0] is None or (dash and parts[1] is None) else (parts[0], parts[1])
+
+
+def _two(text: str) -> tuple[int, int] | None:
+    first, second = _one_or_two(text) or (0, None)
+    return None if second is None or second < first else (first, second)
+
+
+def _dashed(value: tuple[int | None, ...]) -> str:
+    return "-".join(str(part) for part in value if part is not None)
 
 
 @dataclass(frozen=True)
@@ -26,11 +61,13 @@ class Control:
         key: in the session.
         url: name in the address.
         read: the value of the text in the address; None when it makes no sense.
+        write: the text of a value.
     """
 
     key: str
     url: str
     read: Callable[[str], Any]
+    write: Callable[[Any], str] = str
     default: Any = None
 
 
@@ -38,7 +75,12 @@ RUN = Control("watch.run", "run", str)
 STEP = Control("watch.step", "step", _whole)
 ANCHOR = Control("watch.anchor", "anchor", _whole)
 POSITIVE = Control("watch.positive", "positive", _whole)
-CONTROLS = (RUN, STEP, ANCHOR, POSITIVE)
+MARGIN = Control("watch.margin", "margin", _positive, repr)
+LANE = Control("watch.lane", "lane", _name)
+SPACE = Control("watch.space", "space", _name)
+FOCUS = Control("watch.focus", "focus", _one_or_two, _dashed)
+SPAN = Control("watch.span", "span", _two, _dashed)
+CONTROLS = (RUN, STEP, ANCHOR, POSITIVE, MARGIN, LANE, SPACE, FOCUS, SPAN)
 
 #: How often Python itself changed the selection; the browser gives way only when it grows.
 REVISION = "watch.revision"
@@ -68,15 +110,23 @@ def revision() -> int:
 
 
 def overrule(**values: Any) -> None:
-    """Chooses against what the browser shows: it will take this selection over."""
+    """Chooses against what the browser shows: it will take this selection over. What is not named is the default."""
     st.session_state[REVISION] = revision() + 1
-    put(**values)
+    put(**{control.url: control.default for control in CONTROLS} | values)
 
 
 def read_url(address: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """What the address asks for, by control key; what makes no sense is left out."""
+    """What the address asks for, by control key; what makes no sense is left out.
+
+    Example:
+        >>> read_url({"run": "digits", "margin": "0.5", "focus": "3-5", "step": "-1", "more": "1"})
+        {'watch.run': 'digits', 'watch.margin': 0.5, 'watch.focus': (3, 5)}
+        >>> read_url({"v": "2", "run": "digits", "margin": "0.5"})
+        {'watch.run': 'digits'}
+    """
     address = st.query_params if address is None else address
-    asked = {control.key: control.read(address[control.url]) for control in CONTROLS if control.url in address}
+    known = CONTROLS if address.get("v", VERSION) == VERSION else (RUN,)
+    asked = {control.key: control.read(address[control.url]) for control in known if control.url in address}
     return {key: value for key, value in asked.items() if value is not None}
 
 
@@ -88,11 +138,16 @@ def restore_url() -> None:
         st.session_state.update(read_url())
 
 
+def link() -> dict[str, str]:
+    """What the address of the screen names: defaults stay out."""
+    chosen = {control.url: control.write(get(control)) for control in CONTROLS if get(control) != control.default}
+    return {"v": VERSION, **chosen}
+
+
 def write_url() -> None:
-    """The address of what is on the screen."""
-    for control in CONTROLS:
-        value = get(control)
-        if value is None:
-            st.query_params.pop(control.url, None)
-        elif st.query_params.get(control.url) != str(value):
-            st.query_params[control.url] = str(value)
+    """The address of what is on the screen. One message to the browser, and none when nothing changed."""
+    ours = {control.url for control in CONTROLS} | {"v"}
+    now = st.query_params.to_dict()
+    wanted = {name: text for name, text in now.items() if name not in ours} | link()
+    if wanted != now:
+        st.query_params.from_dict(wanted)

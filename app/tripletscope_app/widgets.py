@@ -5,25 +5,33 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from concurrent.futures import Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from tripletscope.store.reader import Run
-from tripletscope_app import loaders, state
+from tripletscope_app import component, loaders, state
 from tripletscope_app.answers import Helper
 from tripletscope_app.loaders import Loaded, Race
-from tripletscope_app.selection import Selection, read_report, settle, view_data
+from tripletscope_app.selection import VIEW, Selection, cast_of, read_report, settle, view_data
 
 #: After a click the page waits this long for the strategies before it draws without them, in seconds.
 PATIENCE = 1.5
+#: A search may look at every anchor, and may be the first thing that is asked while torch is still being imported.
+LONGER = 12.0
+#: Said where a search found nothing.
+NOTHING = {
+    "violating": "no anchor violates the margin at this step",
+    "disagree": "no anchor has a positive and a negative to disagree about",
+}
+_HEARD, _MESSAGE, _TOLD = "watch.heard", "watch.message", "watch.message.for"
 
 
 @st.cache_resource(show_spinner=False)
 def helper() -> Helper:
-    """The one helper process of this server."""
+    """The helper processes of this server."""
     return Helper()
 
 
@@ -32,10 +40,10 @@ class Told:
     """What is known of the strategies' choices for the anchor.
 
     Attributes:
-        answers: by digest of the run.
+        answers: packed, by digest of the run.
         cards: of all strategies that are known.
         message: a sentence for the person, or None.
-        waiting: questions that are still open.
+        waiting: the question that is still open, in a list.
     """
 
     answers: Mapping[str, Any]
@@ -59,60 +67,114 @@ def settle_selection(race: Race, loaded: Loaded) -> Selection:
         anchor=loaded.index(state.get(state.ANCHOR)),
         positive=loaded.index(state.get(state.POSITIVE)),
         opening=loaders.opening(race) or loaded.proposal,
+        margin=state.get(state.MARGIN),
+        lane=state.get(state.LANE),
+        space=state.get(state.SPACE),
+        focus=state.get(state.FOCUS),
+        span=state.get(state.SPAN),
     )
     remember(race, loaded, chosen)
     return chosen
 
 
-def remember(race: Race, loaded: Loaded, chosen: Selection) -> None:
+def remember(race: Race, loaded: Loaded, chosen: Selection, *, overrule: bool = False) -> None:
     """Session and address hold the selection by names that outlive this server: run, step, rows of the samples."""
-    state.put(
+    put = state.overrule if overrule else state.put
+    put(
         run=race.link(loaded.runs[chosen.run].name),
         step=chosen.step,
         anchor=loaded.row(chosen.anchor),
         positive=None if chosen.positive is None else loaded.row(chosen.positive),
+        **{name: getattr(chosen, name) for name in VIEW},
     )
 
 
 def hear(race: Race, loaded: Loaded) -> None:
     """The browser reports a selection: it becomes ours."""
     result = st.session_state.get(state.instrument_key(race.key)) or {}
-    report = read_report(result.get("selection"), loaded.digests)
+    chosen = _reported(race, loaded, result.get("selection"))
+    if chosen is not None:
+        remember(race, loaded, chosen)
+        st.session_state[_HEARD] = True
+
+
+def _reported(race: Race, loaded: Loaded, said: Any) -> Selection | None:
+    report = read_report(said, loaded.digests)
     if report is None:
-        return
+        return None
     told = {**report, "run": loaded.runs[report["run"]].name}
-    remember(race, loaded, settle(loaded.runs, loaded.labels, **told, opening=loaders.opening(race) or loaded.proposal))
-    st.session_state["watch.heard"] = True
+    return settle(loaded.runs, loaded.labels, **told, opening=loaders.opening(race) or loaded.proposal)
+
+
+def hear_request(race: Race, loaded: Loaded) -> None:
+    """The browser asks for something that is no selection; it sends the selection along."""
+    request = (st.session_state.get(state.instrument_key(race.key)) or {}).get("request")
+    chosen = _reported(race, loaded, request)
+    if chosen is None:
+        return
+    remember(race, loaded, chosen)
+    st.session_state[_HEARD] = True
+    kind = request.get("kind")
+    if kind == "seek" and request.get("what") in NOTHING:
+        seek(race, loaded, chosen, request["what"])
+    elif kind in ("umap", "cancel-umap"):
+        from tripletscope_app import projections
+
+        (projections.start if kind == "umap" else projections.cancel)(loaded.runs[chosen.run])
+
+
+def seek(race: Race, loaded: Loaded, chosen: Selection, what: str) -> None:
+    """The next anchor worth a look becomes the selection; where there is none, a line says so."""
+    run, digest = loaded.runs[chosen.run], loaded.digests[chosen.run]
+    future = helper().seek(str(run.path), digest, what, step=chosen.step, anchor=chosen.anchor, margin=chosen.margin)
+    wait([future], timeout=LONGER)
+    reply = future.result() if future.done() else {"error": "the search takes longer than usual; press again"}
+    found = reply.get("found")
+    if found is None:
+        st.session_state[_MESSAGE] = reply.get("error") or NOTHING[what]
+        st.session_state[_TOLD] = (chosen.step, chosen.anchor, chosen.margin)
+    else:
+        remember(race, loaded, replace(chosen, **found), overrule=True)
 
 
 def ask_strategies(race: Race, loaded: Loaded, chosen: Selection) -> Told:
-    """The strategies' choices for the anchor: recorded with the race, known already, or asked of the helper."""
-    heard = st.session_state.pop("watch.heard", False)
+    """The strategies' choices for the anchor in the watched run: recorded, known already, or asked of the helper."""
+    heard = st.session_state.pop(_HEARD, False)
     told = loaders.opening(race) or {}
     cards = list(told.get("strategies", []))
-    if told.get("anchor") == chosen.anchor:
-        answers = {d: told["answers"].get(run.name) for run, d in zip(loaded.runs, loaded.digests, strict=True)}
-        if all(answers.values()):
-            return Told(answers, cards)
-    pairs = list(zip(loaded.runs, loaded.digests, strict=True))
-    pairs.insert(0, pairs.pop(chosen.run))  # the run on the screen is answered first
-    futures = {digest: helper().ask(str(run.path), digest, chosen.anchor) for run, digest in pairs}
+    run, digest = loaded.runs[chosen.run], loaded.digests[chosen.run]
+    recorded = told["answers"].get(run.name) if told.get("anchor") == chosen.anchor else None
+    if recorded is not None and chosen.margin is None:
+        return Told({digest: recorded}, cards, _message(chosen))
+    future = helper().ask(str(run.path), digest, chosen.anchor, chosen.margin)
     # The first draw does not wait: a page without picks now is better than a page in two seconds.
-    wait(futures.values(), timeout=PATIENCE if heard else 0.05)
-    replies = {digest: future.result() for digest, future in futures.items() if future.done()}
-    errors = [reply["error"] for reply in replies.values() if "error" in reply]
-    for reply in replies.values():
-        cards = reply.get("strategies") or cards
-    # Until somebody has answered: those of the shipped races, so that the lanes do not jump when the answer comes.
-    known = {card["name"]: card for run in loaded.runs for card in run.config.get("strategies", [])}
-    shipped = loaders.shipped_races() if not cards else []
-    known = {card["name"]: card for each in shipped[:1] for card in (loaders.opening(each) or {})["strategies"]} | known
+    wait([future], timeout=PATIENCE if heard else 0.05)
+    reply = future.result() if future.done() else {}
+    if "answer" in reply:
+        for other, name in zip(loaded.runs, loaded.digests, strict=True):
+            if name != digest:  # a press on its button shall find it answered
+                helper().foresee(str(other.path), name, chosen.anchor, chosen.margin)
     return Told(
-        {digest: reply.get("answer") for digest, reply in replies.items()},
-        cards or list(known.values()),
-        errors[0] if errors else None,
-        [future for future in futures.values() if not future.done()],
+        {digest: reply.get("answer")},
+        cards or reply.get("strategies") or _cards_so_far(loaded),
+        reply.get("error") or _message(chosen),
+        [] if future.done() else [future],
     )
+
+
+def _cards_so_far(loaded: Loaded) -> list[dict[str, Any]]:
+    """Until somebody has answered: those of the shipped races, so that the lanes do not jump when the answer comes."""
+    shipped = [loaders.opening(each) or {"strategies": []} for each in loaders.shipped_races()[:1]]
+    known = {card["name"]: card for told in shipped for card in told["strategies"]}
+    return list(
+        (known | {card["name"]: card for run in loaded.runs for card in run.config.get("strategies", [])}).values()
+    )
+
+
+def _message(chosen: Selection) -> str | None:
+    """What a search had to say, as long as one looks at what it was asked about."""
+    about = (chosen.step, chosen.anchor, chosen.margin)
+    return st.session_state.get(_MESSAGE) if st.session_state.get(_TOLD) == about else None
 
 
 @st.fragment(run_every=0.6)
@@ -122,19 +184,27 @@ def await_strategies(told: Told) -> None:
         st.rerun()
 
 
-def instrument_data(loaded: Loaded, chosen: Selection, told: Told) -> dict[str, Any]:
-    """The JSON of the view."""
-    return view_data(
-        runs=loaded.runs,
+def instrument(race: Race, loaded: Loaded, chosen: Selection, told: Told) -> None:
+    """The view, and beside it what is the same for every click: who plays, and the answers that were recorded."""
+    cast = cast_of(loaded.runs, loaded.digests, told.cards)
+    recorded = (loaders.opening(race) or {}).get("answers", {})
+    known = {d: recorded[run.name] for run, d in zip(loaded.runs, loaded.digests, strict=True) if run.name in recorded}
+    component.tell_cast({**cast, "answers": known})
+    data = view_data(
+        cast=cast["name"],
         digests=loaded.digests,
-        labels=loaded.labels,
         chosen=chosen,
         revision=state.revision(),
-        cards=told.cards,
-        answers=told.answers,
+        answers={d: answer for d, answer in told.answers.items() if answer is not known.get(d)},
         asking=told.asking,
         message=told.message,
         zoom=loaded.zoom(chosen.run, chosen.step),
+    )
+    component.instrument(
+        data,
+        key=state.instrument_key(race.key),
+        on_selection_change=lambda: hear(race, loaded),
+        on_request_change=lambda: hear_request(race, loaded),
     )
 
 

@@ -52,9 +52,21 @@ def app(shelf, monkeypatch, tmp_path):
     return AppTest.from_function(page, default_timeout=WAIT)
 
 
+def parts(app):
+    """The JSON of every component of ours, in the order of the page."""
+    told = [json.loads(part.proto.json)[0] for part in app.get("bidi_component") if part.proto.json]
+    return [part for part in told if part]
+
+
 def view(app):
-    (data,) = json.loads(app.get("bidi_component")[-1].proto.json)
-    return data
+    """What the view is sent with every click."""
+    return parts(app)[-1]
+
+
+def cast(app):
+    """Who plays: sent once, beside the view."""
+    (found,) = [part["casts"] for part in parts(app) if "casts" in part]
+    return found[view(app)["cast"]]
 
 
 def blobs(app):
@@ -64,33 +76,37 @@ def blobs(app):
 def test_it_opens_on_the_first_race_with_the_recorded_answers(app):
     app.run()
     assert not app.exception
-    data = view(app)
-    assert data["title"] == "Who should this {anchor} learn from?"
-    assert data["subtitle"].startswith("Same data, same start, same batches")
-    assert [run["strategy"] for run in data["runs"]] == ["random", "semi-hard", "batch-hard"]
-    assert data["runs"][1]["digest"] == data["selection"]["run"]
+    data, told = view(app), cast(app)
+    assert told["title"] == "Who should this {anchor} learn from?"
+    assert told["subtitle"].startswith("Same data, same start, same batches")
+    assert [run["strategy"] for run in told["runs"]] == ["random", "semi-hard", "batch-hard"]
+    digests = [run["digest"] for run in told["runs"]]
+    assert digests[1] == data["selection"]["run"]
     assert (data["selection"]["step"], data["selection"]["anchor"]) == (5, 2)
-    assert len(data["strategies"]) == 8
+    assert len(told["strategies"]) == 8
     assert not data["asking"]
-    assert all(answer["anchor"] == 2 for answer in data["answers"].values())
-    assert [pack.unpack(blob)[0]["digest"] for blob in blobs(app)] == [run["digest"] for run in data["runs"]]
+    assert {digest: answer["anchor"] for digest, answer in told["answers"].items()} == dict.fromkeys(digests, 2)
+    assert data["answers"] == {}, "they came with the cast, once"
+    assert [pack.unpack(blob)[0]["digest"] for blob in blobs(app)] == digests
 
 
 def test_a_click_in_the_browser_becomes_the_selection(app, monkeypatch):
     asked = []
 
-    def ask(self, path, digest, anchor):
+    def ask(self, path, digest, anchor, margin):
         from concurrent.futures import Future
 
-        asked.append((Path(path).name, anchor))
+        asked.append((Path(path).name, anchor, margin))
         future = Future()
         future.set_result({"answer": pack_answer(anchor_answer(Run.open(path), anchor))})
         return future
 
+    foreseen = []
     monkeypatch.setattr(widgets.Helper, "ask", ask)
+    monkeypatch.setattr(widgets.Helper, "foresee", lambda self, path, *_: foreseen.append(Path(path).name))
     app.run()
     first = view(app)
-    report = {"run": first["runs"][2]["digest"], "step": 7, "anchor": 20, "positive": 21, "rev": 1}
+    report = {"run": cast(app)["runs"][2]["digest"], "step": 7, "anchor": 20, "positive": 21, "rev": 1}
     app.session_state["instrument.toys"] = {"selection": report}
     # The harness fires no callback of a component, so we call what it would call.
     app.session_state["watch.run"] = "toys/batch-hard"
@@ -103,8 +119,10 @@ def test_a_click_in_the_browser_becomes_the_selection(app, monkeypatch):
     assert data["selection"]["rev"] == first["selection"]["rev"], (
         "the browser's own choice is not sent back as an order"
     )
-    assert sorted(asked) == [("batch-hard", 20), ("random", 20), ("semi-hard", 20)]
-    assert data["answers"][report["run"]]["anchor"] == 20
+    assert asked == [("batch-hard", 20, None)], "only the run that is watched"
+    assert foreseen == ["random", "semi-hard"], "the others when nobody waits"
+    assert [answer["anchor"] for answer in data["answers"].values()] == [20]
+    assert len(json.dumps(data)) < 4000
 
 
 def test_the_address_restores_the_view(app, monkeypatch):
@@ -113,7 +131,7 @@ def test_the_address_restores_the_view(app, monkeypatch):
     app.query_params["anchor"] = "2"
     app.run()
     data = view(app)
-    assert data["selection"]["run"] == data["runs"][0]["digest"]
+    assert data["selection"]["run"] == cast(app)["runs"][0]["digest"]
     assert data["selection"]["step"] == 9
     assert data["selection"]["anchor"] == 2
 
@@ -152,9 +170,9 @@ def test_another_recording_opens_at_its_own_opening(app, monkeypatch):
     other.query_params["run"] = "zoo"
     other.run()
     data = view(other)
-    assert len(data["runs"]) == 1
+    assert len(cast(other)["runs"]) == 1
     assert data["asking"], "nothing is recorded for it, so the strategies are asked"
-    assert data["selection"]["run"] not in [run["digest"] for run in first["runs"]]
+    assert data["selection"]["run"] not in [run["digest"] for run in cast(app)["runs"]]
     assert view(app)["selection"] == first["selection"], "another session's choice is not ours"
 
 
@@ -173,7 +191,7 @@ def test_a_killed_run_says_where_it_stopped(app, tmp_path, monkeypatch):
 def test_the_helpers_refusal_is_shown_in_place(app, monkeypatch):
     from concurrent.futures import Future
 
-    def ask(self, path, digest, anchor):
+    def ask(self, path, digest, anchor, margin):
         future = Future()
         future.set_result({"error": "frame 3 is damaged"})
         return future
@@ -229,7 +247,20 @@ def test_the_bundle_is_one_module_without_imports():
 
 def test_a_report_of_the_browser_is_not_believed():
     good = {"run": "d", "step": 3, "anchor": 1, "positive": None}
-    assert read_report(good, ["c", "d"]) == {"run": 1, "step": 3, "anchor": 1, "positive": None}
+    nothing = dict.fromkeys(("margin", "lane", "space", "focus", "span"))
+    read = {"run": 1, "step": 3, "anchor": 1, "positive": None, **nothing}
+    assert read_report(good, ["c", "d"]) == read
+    more = {"margin": 0.5, "lane": "hardest", "space": "umap", "focus": [3, None], "span": [2, 9]}
+    assert read_report({**good, **more}, ["c", "d"]) == {**read, **more, "focus": (3, None), "span": (2, 9)}
+    for name, values in {
+        "margin": (0, -1, True, "1", float("nan"), float("inf"), 10**400, [1]),
+        "lane": ("", "<b>", 3, "a" * 99, None),
+        "space": ("UMAP", 1, {}, "../x"),
+        "focus": ([1], [1, 2, 3], [-1, 2], [None, 2], [1, True], "12", 5, [1, 2.5]),
+        "span": ([1, None], [9, 2], [0, float("inf")], [[], []], "20"),
+    }.items():
+        for value in values:
+            assert read_report({**good, name: value}, ["c", "d"]) == read, (name, value)
     for bad in (
         None,
         7,

@@ -28,7 +28,7 @@ def _read(name: str) -> str:
 
 @cache
 def bundle(entry: str) -> str:
-    """One ES module with everything that `entry` ("view", "loader", "news") needs, in the order of modules.json."""
+    """One ES module with everything that `entry` ("view", "loader", …) needs, in the order of modules.json."""
     parts = []
     for name in json.loads(_read("modules.json"))[entry]:
         parts.append(f"// {name}\n" + _EXPORT.sub("", _IMPORT.sub("", _read(name))))
@@ -67,7 +67,7 @@ def _component(entry: str) -> Callable[..., Any]:
     if entry == "code":
         code = shelved(bundle("view"), style())
         return st.components.v2.component("tripletscope_code", js=code)
-    if entry in ("loader", "news"):
+    if entry in ("loader", "news", "ticker"):
         return st.components.v2.component(f"tripletscope_{entry}", js=bundle(entry))
     return st.components.v2.component("tripletscope_view", js=_read("stub.js"))
 
@@ -88,6 +88,20 @@ def load_more(key: str, blob: bytes) -> None:
 def tell_news(news: Mapping[str, Any], *, key: str = "news") -> None:
     """Small JSON for the page, such as the progress of a computation; the instrument is not drawn again."""
     _component("news")(key=key, data=[news], height=1)
+
+
+def tell_cast(cast: Mapping[str, Any]) -> None:
+    """Who plays in a race, under its `name`: what views need and what no click changes, so it is sent once."""
+    with st.container(key="unseen-cast"):
+        tell_news({"casts": {cast["name"]: cast}}, key="cast")
+
+
+def come_back(turn: int, seconds: float, *, key: str) -> None:
+    """The fragment that says so runs again after that time; `turn` is another number each time.
+
+    Unlike `run_every`, whose timer runs on until the whole page is drawn again, this asks once.
+    """
+    _component("ticker")(key=key, data=[turn, seconds], on_tick_change=lambda: None, height=1)
 
 
 def instrument(

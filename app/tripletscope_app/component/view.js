@@ -47,7 +47,9 @@ function createInstrument(parent) {
   });
   let send = () => {};
   let trigger = () => {};
-  let wish = null; // the selection as Python last asked for it, until its run has arrived
+  let wish = null; // the selection as Python last asked for it, until its run and its cast have arrived
+  let castName = null; // whose title, buttons and lanes are shown; they come once, as news, and not with every click
+  let castShown = null;
   let seenRevision = -Infinity;
   let zoom = null;
   let opened = false;
@@ -80,7 +82,10 @@ function createInstrument(parent) {
     release: player.release,
     stepBy: player.stepBy,
     cameraHome: () => glideCamera(state, homeCamera(state.get().runs[state.get().run]), 250),
-    selectLane: (name) => state.set({ lane: name }),
+    selectLane(lane) {
+      state.set({ lane });
+      commit();
+    },
     commit,
     goTo(frame) {
       player.goTo(frame);
@@ -157,10 +162,24 @@ function createInstrument(parent) {
     h("div", { class: "ts-pair" }, plane.element, strip.element), events.element, curves.element, violations.element, rivals.element,
   );
 
-  /** Takes Python's selection once its run is here. */
+  /** Shows the cast that Python means, as soon as it is here. */
+  function takeCast(cast) {
+    if (!cast || castShown === cast) return;
+    castShown = cast;
+    takeAnswers(cast.answers);
+    const by = (a, b) => (a.order ?? 0) - (b.order ?? 0);
+    // Equal lists keep their identity: a rerun that changes nothing must not redraw anything.
+    const keep = (key, value) => (JSON.stringify(state.get()[key]) === JSON.stringify(value) ? {} : { [key]: value });
+    state.set({
+      title: cast.title ?? "", subtitle: cast.subtitle ?? "",
+      ...keep("race", [...(cast.runs ?? [])].sort(by)), ...keep("strategies", [...(cast.strategies ?? [])].sort(by)),
+    });
+  }
+
+  /** Takes Python's selection once its run and its cast are here. */
   function adopt() {
     const run = wish && state.get().runs[wish.run];
-    if (!run) return;
+    if (!run || !castShown) return;
     player.halt();
     const frame = nearestFrame(run, wish.step ?? run.frames.at(-1));
     const anchor = Number.isInteger(wish.anchor) && wish.anchor >= 0 && wish.anchor < run.n ? wish.anchor : 0;
@@ -259,7 +278,11 @@ function createInstrument(parent) {
   const onPress = (event) => event.target.closest?.("button") && event.preventDefault();
 
   const onAside = () => state.set({ asides: { ...asideShelf() }, layouts: { ...layoutShelf() } });
-  const onNews = () => state.set({ news: { ...newsBoard() } });
+  const onNews = () => {
+    state.set({ news: { ...newsBoard() } });
+    takeCast(newsBoard().casts?.[castName]);
+    adopt();
+  };
 
   document.addEventListener("tripletscope:run", onRun);
   document.addEventListener("tripletscope:aside", onAside);
@@ -282,7 +305,7 @@ function createInstrument(parent) {
     if (touches(changed, "run", "runs", "size")) root.dataset.ready = "true";
   });
   state.touch(...Object.keys(state.get())); // the first round draws everything
-  root.tripletscope = { project: map.project, state: () => ({ ...state.get(), selection: selection() }) };
+  root.tripletscope = { project: map.project, state: () => ({ ...state.get(), selection: selection() }), select: actions.selectAnchor };
 
   return {
     root,
@@ -291,15 +314,11 @@ function createInstrument(parent) {
       trigger = setTriggerValue;
       if (root.parentNode !== parent) parent.append(root);
       retheme();
+      castName = data.cast ?? null;
+      takeCast(castName ? newsBoard().casts?.[castName] : data);
       takeAnswers(data.answers);
-      const by = (a, b) => (a.order ?? 0) - (b.order ?? 0);
       zoom = data.zoom ?? null;
-      // Equal lists keep their identity: a rerun that changes nothing must not redraw anything.
-      const keep = (key, value) => (JSON.stringify(state.get()[key]) === JSON.stringify(value) ? {} : { [key]: value });
-      state.set({
-        title: data.title ?? "", subtitle: data.subtitle ?? "", message: data.message ?? null, asking: Boolean(data.asking),
-        ...keep("race", [...(data.runs ?? [])].sort(by)), ...keep("strategies", [...(data.strategies ?? [])].sort(by)),
-      });
+      state.set({ message: data.message ?? null, asking: Boolean(data.asking) });
       const asked = data.selection;
       if (asked && asked.rev > seenRevision) {
         seenRevision = asked.rev;

@@ -49,11 +49,7 @@ def _instrument(race: Race, loaded: Loaded) -> None:
     """Everything that follows the selection: a click draws this again, and leaves the frames where they are."""
     chosen = widgets.settle_selection(race, loaded)
     told = widgets.ask_strategies(race, loaded, chosen)
-    component.instrument(
-        widgets.instrument_data(loaded, chosen, told),
-        key=state.instrument_key(race.key),
-        on_selection_change=lambda: widgets.hear(race, loaded),
-    )
+    widgets.instrument(race, loaded, chosen, told)
     if told.asking:
         widgets.await_strategies(told)
     widgets.run_notes(loaded)

@@ -59,6 +59,7 @@ def probe_labels(run: Run) -> Int64[np.ndarray, " N"]:
     return np.asarray(run.samples.labels[run.probe_rows], dtype=np.int64)
 
 
+_DRAWN: WeakKeyDictionary[Run, dict[int, np.ndarray]] = WeakKeyDictionary()
 _OPENED: WeakKeyDictionary[Run, list[np.ndarray]] = WeakKeyDictionary()
 
 
@@ -93,14 +94,17 @@ def probe_batch(run: Run, anchor: int) -> Int64[np.ndarray, " B"]:
         run: gives the seed, the probe set, and the P and K that it trained with.
         anchor: probe index.
     """
-    classes, samples = batch_shape(run)
-    return draw_candidates(
-        probe_labels(run),
-        anchor,
-        seed=int(run.config.get("seed", 0)),
-        classes_per_batch=classes,
-        samples_per_class=samples,
-    )
+    drawn = _DRAWN.setdefault(run, {})
+    if anchor not in drawn:  # a search looks at hundreds of anchors again and again
+        classes, samples = batch_shape(run)
+        drawn[anchor] = draw_candidates(
+            probe_labels(run),
+            anchor,
+            seed=int(run.config.get("seed", 0)),
+            classes_per_batch=classes,
+            samples_per_class=samples,
+        )
+    return drawn[anchor].copy()
 
 
 def distances_from(
