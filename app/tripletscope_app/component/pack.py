@@ -170,7 +170,7 @@ def pack_run(run: Run, projection: Projection | None = None, scale: Scale | None
         "thumb": thumb,
         "series_names": list(SERIES),
     }
-    return _join(header, sections)
+    return join(header, sections)
 
 
 def option(run: Run, name: str, default: Any) -> Any:
@@ -201,7 +201,16 @@ def sprite_sheet(thumbs: np.ndarray | None, rows: np.ndarray) -> tuple[bytes | N
     return out.getvalue(), {"width": width, "height": height, "columns": columns, "pixelated": max(width, height) <= 16}
 
 
-def _join(header: dict[str, Any], sections: Mapping[str, tuple[str, np.ndarray]]) -> tuple[str, bytes]:
+def join(
+    header: Mapping[str, Any], sections: Mapping[str, tuple[str, np.ndarray]], digest: str | None = None
+) -> tuple[str, bytes]:
+    """(digest, bytes) of a block in the layout above.
+
+    Args:
+        header: what JSON can hold; its "sections" and "digest" are written here.
+        sections: name -> (dtype out of f32, i32, u16, u8, array).
+        digest: of the run that the block is about; the block's own when left out.
+    """
     places, parts, offset = {}, [], 0
     for name, (dtype, array) in sections.items():
         raw = np.ascontiguousarray(array, dtype=_DTYPES[dtype]).tobytes()
@@ -211,7 +220,8 @@ def _join(header: dict[str, Any], sections: Mapping[str, tuple[str, np.ndarray]]
         offset += len(raw)
     header = {**header, "sections": places}
     body = b"".join(parts)
-    digest = hashlib.blake2b(json.dumps(header, sort_keys=True).encode() + body, digest_size=12).hexdigest()
+    if digest is None:
+        digest = hashlib.blake2b(json.dumps(header, sort_keys=True).encode() + body, digest_size=12).hexdigest()
     text = json.dumps({**header, "digest": digest}, allow_nan=False, ensure_ascii=False).encode()
     text += b" " * (-(4 + len(text)) % 4)
     return digest, struct.pack("<I", len(text)) + text + body

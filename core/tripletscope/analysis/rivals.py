@@ -90,11 +90,13 @@ class Rivals:
         who: (code, count) by strategy and frame; code = anchor's class * C + negative's class.
         hubs: (row in samples/, count) of the picked negatives, by strategy and frame.
         hubs_exact: whether `hubs` holds every picked negative; if not, the 64 most picked of each interval.
+        at_frames: the picks of each frame's own step, columns as in `Run.pick_rows`; no batch-all, no closing frame.
     """
 
     who: list[Counts]
     hubs: list[Counts]
     hubs_exact: bool
+    at_frames: list[dict[str, np.ndarray]]
 
 
 def rivals(run: Run) -> Rivals:
@@ -107,14 +109,19 @@ def rivals(run: Run) -> Rivals:
         >>> told = rivals(Run.open(sample_data_dir() / "races" / "digits-2d" / "semi-hard"))
         >>> codes, counts = told.who[0]
         >>> divmod(int(codes[0]), 10), int(counts.sum())  # between frames 0 and 1
-        ((9, 3), 96)
+        ((1, 9), 94)
     """
     strategies, labels = run.strategies, run.samples.labels
     classes, frames = len(run.samples.class_names), len(run.frame_steps)
     who = [Tally() for _ in range(len(strategies) * frames)]
     hubs = [Tally() for _ in range(len(strategies) * frames)]
+    at_frames = [run.pick_rows(range(0))] * frames
     for f, picked in _picks_by_interval(run):
-        known = (picked["anchor"] < len(labels)) & (picked["negative"] < len(labels))
+        # A list of samples that is torn may lack some that were picked.
+        known = np.maximum.reduce([picked[slot] for slot in ("anchor", "positive", "negative")]) < len(labels)
+        own = known & (picked["step"] == run.frame_steps[f])
+        if own.any():
+            at_frames[f] = {name: column[own] for name, column in picked.items()}
         for s in range(len(strategies)):
             mine = known & (picked["strategy"] == s)
             negative = picked["negative"][mine].astype(np.int64)
@@ -128,7 +135,7 @@ def rivals(run: Run) -> Rivals:
     exact = sum(len(rows) for rows, _ in found) <= MOST_HUBS
     if not exact:
         found = [(rows[:HUBS_PER_INTERVAL], counts[:HUBS_PER_INTERVAL]) for rows, counts in found]
-    return Rivals([tally.most_first() for tally in who], found, exact)
+    return Rivals([tally.most_first() for tally in who], found, exact, at_frames)
 
 
 def intervals(run: Run) -> list[range]:
