@@ -29,7 +29,7 @@ export function createPlane({ state, actions }) {
   );
   const legend = createPlaneLegend();
   const body = h("div", { class: "ts-panel-body ts-plane-body" }, plot, legend.element);
-  const batch = h("span", { class: "ts-plane-batch" });
+  const batch = h("span", { class: "ts-plane-batch ts-ellipsis" });
   const reading = h(
     "p", { class: "ts-panel-note ts-ellipsis", title: "The same scale as the ruler, on both axes, fixed for the whole run. A healthy run climbs to the upper left; a collapsed one is a dot at the origin." },
     "Each triplet by its two distances; below gap 0 the negative is closer.",
@@ -155,14 +155,8 @@ export function createPlane({ state, actions }) {
     if (!lens) return;
     paintLensWays(pen, whole, lens, look);
     paintPlaneZones(pen, lens, margin, look);
-    paintDensity(pen, lensDensity.cells, lensDomain(), look, size.ratio);
+    paintDensity(pen, lensDensity.cells, domain, look, size.ratio);
     paintLensFrame(pen, lens, `all of it, \u00d7 ${wholeNumber(lens.times)}: up to ${tickText(lens.max)}`, look);
-  }
-
-  /** Under the glass the same triplets cover more paper: the greys shift by the magnification, squared. */
-  function lensDomain() {
-    const high = Math.max(...lensDensity.cells.map(({ dense }) => dense));
-    return [high / 1000, high];
   }
 
   function drawFrame(s, run) {

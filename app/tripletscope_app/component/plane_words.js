@@ -21,7 +21,7 @@ export function recordedCounts(run, frame) {
 export function batchWords(run, frame, counts) {
   if (counts) return `${wholeNumber(counts.eligible)} eligible triplet${counts.eligible === 1 ? "" : "s"} of step ${run.frames[frame]}'s batch, exact`;
   const last = frame === run.frames.length - 1;
-  return last ? "After the last update no batch is drawn: only this anchor's triplets" : `Step ${run.frames[frame]} recorded no batch: only this anchor's triplets`;
+  return last ? "no batch after the last update: this anchor's triplets only" : `step ${run.frames[frame]} has no batch: this anchor's triplets only`;
 }
 
 function planeNameOf(run, sample) {

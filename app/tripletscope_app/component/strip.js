@@ -33,7 +33,7 @@ export function createStrip({ state, actions, sprites }) {
   const grid = h(
     "div",
     { class: "ts-strip-grid", role: "application", tabindex: "0", "aria-roledescription": "film strip", "aria-label": "Whom every strategy picks, by recorded frame. Left and right move through time, up and down choose a strategy, Enter makes it the chosen one." },
-    base, marks, rowMark, magnifiers.map(({ element }) => element), axis,
+    base, marks, axis, rowMark, magnifiers.map(({ element }) => element),
   );
   const waiting = h("div", { class: "ts-strip-waiting", role: "status" });
   const labelLayer = h("div", { class: "ts-strip-labels" });
