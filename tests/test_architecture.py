@@ -20,7 +20,7 @@ FLOORS: list[set[str]] = [
     {"distances", "rows", "sampling", "store"},
     {"triplets", "batch", "metrics"},
     {"strategies", "losses", "models", "uploads", "readers"},
-    {"datasets", "store.reader", "store.recompute", "testing", "strategy_docs"},
+    {"datasets", "store.reader", "store.recompute", "store.views", "testing", "strategy_docs"},
     {"step_record", "recorded_strategies", "frames", "recorder", "export", "analysis", "doctor"},
     {"config", "preparation", "training"},
     {"cli", "__main__", "__init__"},

@@ -44,6 +44,11 @@ def checkpoint_path(run: Path, step: int) -> Path:
     return run / "checkpoints" / f"step-{step:07d}.pt"
 
 
+def view_path(run: Path, name: str) -> Path:
+    """Something that was computed from the run, such as a map."""
+    return run / "views" / name
+
+
 def step_of(path: Path) -> int | None:
     """The step in a file name like step-0000030.npy; None for a name of another kind."""
     digits = path.stem.rpartition("-")[2]
