@@ -3,10 +3,10 @@
 import { h, setText, svg, wholeNumber } from "./dom.js";
 import { touches } from "./state.js";
 import { labelledFrames, scrubOn, timeScale } from "./timeline.js";
-import { asideFrame, classesByViolation, finePercent, shareColour, shareGradient, shortClass, violationsAt } from "./population.js";
+import { asideFrame, classesByViolation, finePercent, shareColour, nameElement, shareGradient, shortClass, violationsAt, wholeClass } from "./population.js";
 
 const HEAT_HEIGHT = 224;
-const HEAT_ROW = { least: 14, most: 40 };
+const HEAT_ROW = { least: 14, most: 112 };
 const HEAT_SCALE = [0, 0.05, 0.25, 0.5, 1];
 const HEAT_DIMMED = 70; // of 255
 
@@ -38,9 +38,10 @@ export function createHeatmap({ state, actions }) {
   const scroll = h("div", { class: "ts-heat-scroll", style: { height: `${HEAT_HEIGHT}px` } }, h("div", { class: "ts-heat-both" }, names, plot));
   const axis = svg("svg", { class: "ts-heat-axis", height: 18, "aria-hidden": "true" });
   const readout = h("p", { class: "ts-readout" });
+  const reading = h("span", { class: "ts-ellipsis", title: "The class is the anchor's. A click on a row filters every panel by it; dragging moves time." });
   const element = h("div", { class: "ts-part ts-heat" },
     h("div", { class: "ts-part-head" }, h("h4", { class: "ts-part-title" }, "Violating share by class"), sort, all),
-    h("div", { class: "ts-part-note" }, h("span", { class: "ts-ellipsis", title: "The class is the anchor's. A click on a row filters every panel by it; dragging moves time." }, "darker: more triplets violate"), legend),
+    h("div", { class: "ts-part-note" }, reading, legend),
     scroll, axis, readout);
 
   let byViolation = false;
@@ -75,9 +76,9 @@ export function createHeatmap({ state, actions }) {
 
   function nameOf(aside, c, row) {
     const name = h("button", {
-      type: "button", class: "ts-heat-name ts-ellipsis", "data-class": c, tabindex: row === stop ? 0 : -1, title: String(aside.class_names[c]),
+      type: "button", class: "ts-heat-name", "data-class": c, tabindex: row === stop ? 0 : -1, title: String(aside.class_names[c]),
       style: { height: `${rowHeight}px` },
-    }, shortClass(aside, c));
+    }, nameElement(wholeClass(aside, c)));
     const tell = () => name.setAttribute("aria-label", violationWords(aside, Math.min(state.get().frame, aside.frames.length - 1), c));
     name.addEventListener("click", () => toggle(c));
     name.addEventListener("pointerenter", () => pointAt(c));
@@ -138,13 +139,14 @@ export function createHeatmap({ state, actions }) {
   function draw(s, run, aside) {
     arrange(aside);
     drawNames(aside);
-    const longest = Math.max(...shown.map((c) => Array.from(shortClass(aside, c)).length));
+    const longest = Math.max(...shown.map((c) => Array.from(wholeClass(aside, c)).length));
     gutter = Math.min(118, Math.max(26, Math.round(7.2 * longest) + 12));
     plotWidth = scroll.clientWidth - gutter;
     const height = rowHeight * shown.length;
     element.style.setProperty("--row", `${rowHeight}px`);
     element.style.setProperty("--gutter", `${gutter}px`);
     plot.style.height = `${height}px`;
+    setText(reading, `${s.theme.dark ? "brighter" : "darker"}: more triplets violate`);
     legend.firstChild.style.background = shareGradient(s.theme.dark);
     for (const column of [cursor, ghost]) column.style.width = `${Math.max(3, columnOf(run)).toFixed(1)}px`;
     const x = scaleOf(run);

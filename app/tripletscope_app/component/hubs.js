@@ -1,9 +1,9 @@
 // The negatives that are picked most: a few samples near everything carry much of the training, or one wrong label does.
 import { h, setText, wholeNumber } from "./dom.js";
-import { className, sampleName } from "./store.js";
+import { className, sampleName, shortName } from "./store.js";
 import { touches } from "./state.js";
 import { paintThumb, thumbElement } from "./sprite.js";
-import { finePercent, mostPicked } from "./population.js";
+import { finePercent, mostPicked, nameElement } from "./population.js";
 
 const HUBS_SHOWN = 10;
 const HUB_THUMB = 22;
@@ -44,7 +44,7 @@ export function createHubs({ state, actions, sprites }) {
     const thumb = thumbElement("span", { class: "ts-thumb" });
     const name = `class ${className(run, index)}, id ${sampleName(run, index)}`;
     const button = h("button", { type: "button", class: "ts-hub", "data-sample": index, title: `${name}: ${times}; click to make it the anchor`, "aria-label": `${name}: ${times}, ${finePercent(count / total)} of all` },
-      thumb, h("span", { class: "ts-ellipsis" }, className(run, index), h("span", { class: "ts-hub-id" }, ` id ${sampleName(run, index)}`)), parts);
+      thumb, h("span", { class: "ts-hub-name" }, nameElement(shortName(run, index, 40)), h("span", { class: "ts-hub-id" }, `id ${sampleName(run, index)}`)), parts);
     const enter = () => state.set({ hover: { index, where: "hubs" } });
     const leave = () => state.get().hover?.index === index && state.set({ hover: null });
     button.addEventListener("pointerenter", enter);

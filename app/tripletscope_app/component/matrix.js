@@ -2,7 +2,7 @@
 import { clamp, h, setText, wholeNumber } from "./dom.js";
 import { rgba } from "./theme.js";
 import { touches } from "./state.js";
-import { finePercent, inkOn, shareColour, shortClass } from "./population.js";
+import { finePercent, inkOn, nameElement, shareColour, shortClass, wholeClass } from "./population.js";
 
 const MATRIX_MOST = 24; // classes with a row of their own; beyond, the most picked ones and "others"
 const MATRIX_TOP = 17;
@@ -59,7 +59,7 @@ export function createMatrix({ state, actions }) {
   let stop = [0, 0]; // the cell that the Tab key comes to
   let asideNow = null;
 
-  const nameOf = (c, most) => (c === OTHERS ? "others" : shortClass(asideNow, c, most));
+  const nameOf = (c, most = 11) => (c === OTHERS ? "others" : shortClass(asideNow, c, most));
 
   function words(r, k) {
     const { rows, columns, table, sums, where } = shown;
@@ -77,13 +77,13 @@ export function createMatrix({ state, actions }) {
 
   function build(aside) {
     const { rows, columns } = shown;
-    const longest = Math.max(...rows.map((c) => Array.from(nameOf(c)).length));
-    const gutter = Math.min(112, Math.max(24, Math.round(6.9 * longest) + 10));
+    const longest = Math.max(...rows.map((c) => (c === OTHERS ? 6 : Array.from(wholeClass(aside, c)).length)));
+    const gutter = Math.min(104, Math.max(24, Math.round(7 * longest) + 10));
     const width = (element.clientWidth - gutter) / columns.length;
     const widest = Math.max(...columns.map((c) => Array.from(nameOf(c)).length));
     const upright = 7 * widest > width - 2;
     const top = upright ? Math.min(78, Math.round(6.6 * widest) + 8) : 18;
-    const height = Math.min(30, (MATRIX_HEIGHT - top) / rows.length);
+    const height = Math.min(88, (MATRIX_HEIGHT - top) / rows.length);
     sizes = { gutter, top, width, height };
     const stamp = JSON.stringify([aside.digest, rows, columns, sizes]);
     if (stamp === built) return;
@@ -97,12 +97,13 @@ export function createMatrix({ state, actions }) {
       columns.map((c) => h("span", { class: "ts-matrix-top", role: "columnheader", title: c === OTHERS ? "all other classes" : String(aside.class_names[c]) }, h("span", { class: "ts-ellipsis" }, nameOf(c)))));
     cells = rows.map((a, r) => columns.map((n, k) => h("span", { class: "ts-matrix-cell", role: "gridcell", tabindex: r + k ? -1 : 0, "data-row": r, "data-column": k, "data-own": a === n && a !== OTHERS })));
     grid.replaceChildren(head, ...rows.map((a, r) =>
-      h("div", { class: "ts-matrix-row", role: "row" }, h("span", { class: "ts-matrix-side ts-ellipsis", role: "rowheader", title: a === OTHERS ? "all other classes" : String(aside.class_names[a]) }, nameOf(a)), cells[r])));
+      h("div", { class: "ts-matrix-row", role: "row" }, h("span", { class: "ts-matrix-side", role: "rowheader", title: a === OTHERS ? "all other classes" : String(aside.class_names[a]) }, nameElement(a === OTHERS ? "others" : wholeClass(aside, a))), cells[r])));
   }
 
   function paint(s) {
     const { rows, columns, table, sums } = shown;
-    const most = byRow ? 1 : Math.max(1, ...table.map((row) => Math.max(...row)));
+    // "others" may hold more than all the rest: they are left grey, and the scale is that of single classes.
+    const most = byRow ? 1 : Math.max(1, ...rows.flatMap((a, r) => columns.map((n, k) => (a === OTHERS || n === OTHERS ? 0 : table[r][k]))));
     const roomy = sizes.width >= 27 && sizes.height >= 13.5;
     rows.forEach((a, r) => columns.forEach((n, k) => {
       const cell = cells[r][k];
@@ -110,13 +111,15 @@ export function createMatrix({ state, actions }) {
       const value = byRow ? (sums[r] ? count / sums[r] : 0) : count;
       const own = a === n && a !== OTHERS;
       const colour = shareColour(value / most, s.theme.dark);
-      cell.style.backgroundColor = own ? "" : rgba(colour);
-      cell.style.color = inkOn(colour);
+      const lumped = a === OTHERS || n === OTHERS;
+      cell.toggleAttribute("data-lumped", lumped);
+      cell.style.backgroundColor = own || lumped ? "" : rgba(colour);
+      cell.style.color = lumped ? "" : inkOn(colour);
       setText(cell, own || !count || !roomy ? "" : byRow ? String(Math.round(100 * value)) : shortCount(count));
       cell.setAttribute("aria-label", own ? "own class" : `${wholeNumber(count)}${sums[r] ? `, ${finePercent(count / sums[r])} of the row` : ""}`);
     }));
-    const those = asideNow.classes > MATRIX_MOST ? `; the ${MATRIX_TOP} most picked of ${asideNow.classes} classes, and others` : "";
-    setText(note, `row: anchor, column: its negative; ${byRow ? "% of the row" : "picks"}${those}`);
+    const those = asideNow.classes > MATRIX_MOST ? `; the top ${MATRIX_TOP} of ${asideNow.classes} classes, and others` : "";
+    setText(note, `rows: anchors, columns: negatives; ${byRow ? "% of the row" : "picks"}${those}`);
     note.title = `${note.textContent}. A click filters every panel by the pair.`;
   }
 

@@ -2,10 +2,10 @@
 import { h, setText, svg, wholeNumber } from "./dom.js";
 import { touches } from "./state.js";
 import { timeScale } from "./timeline.js";
-import { asideFrame, finePercent, pairCurve, pairsAt, shortClass } from "./population.js";
+import { asideFrame, finePercent, nameElement, pairCurve, pairsAt, setName, wholeClass } from "./population.js";
 
 const PAIRS_SHOWN = 8;
-const PAIR_SPARK = { width: 92, height: 20 };
+const PAIR_SPARK = { width: 72, height: 20 };
 
 /** The share at every frame as an SVG path on a fixed scale from 0 to 1; frames that were not kept leave a gap. */
 function pairPath(curve, x) {
@@ -31,7 +31,7 @@ export function createPairs({ state, actions }) {
       "anchor → negative; bar now, line over the run")),
     list, none);
   const rows = Array.from({ length: PAIRS_SHOWN }, () => {
-    const [anchor, negative] = [h("span", { class: "ts-ellipsis" }), h("span", { class: "ts-ellipsis" })];
+    const [anchor, negative] = [nameElement(), nameElement()];
     const fill = h("i", {});
     const share = h("span", { class: "ts-classpair-share" });
     const line = svg("path", { class: "ts-classpair-line" });
@@ -64,7 +64,7 @@ export function createPairs({ state, actions }) {
     return paths.of.get(code);
   }
 
-  function draw(run, aside, f, moving) {
+  function draw(run, aside, f, moving, fresh) {
     const pairs = pairsAt(aside, f, PAIRS_SHOWN);
     setText(title, `Pairs that violate most at step ${aside.frames[f]}`);
     none.hidden = pairs.length > 0;
@@ -76,9 +76,9 @@ export function createPairs({ state, actions }) {
         return;
       }
       const share = pair.violating / pair.eligible;
-      if (entry.pair?.code !== pair.code) {
-        setText(entry.anchor, shortClass(aside, pair.anchor));
-        setText(entry.negative, shortClass(aside, pair.negative));
+      if (entry.pair?.code !== pair.code || fresh) {
+        setName(entry.anchor, wholeClass(aside, pair.anchor));
+        setName(entry.negative, wholeClass(aside, pair.negative));
         entry.line.setAttribute("d", pathOf(run, aside, pair.code));
         entry.row.dataset.pair = `${pair.anchor},${pair.negative}`;
       }
@@ -93,8 +93,9 @@ export function createPairs({ state, actions }) {
   }
 
   function update(s, changed, run, aside) {
-    const redraw = touches(changed, "run", "runs", "asides", "frame", "playing", "dragging");
-    if (redraw) draw(run, aside, asideFrame(aside, run, s.frame), s.playing || s.dragging);
+    const fresh = touches(changed, "run", "runs", "asides");
+    const redraw = fresh || touches(changed, "frame", "playing", "dragging");
+    if (redraw) draw(run, aside, asideFrame(aside, run, s.frame), s.playing || s.dragging, fresh);
     if (redraw || touches(changed, "t")) {
       const x = timeScale(run, 1, PAIR_SPARK.width - 1)(s.t).toFixed(1);
       for (const { dot, pair } of rows) if (pair) dot.setAttribute("transform", `translate(${x},0)`);

@@ -1,5 +1,5 @@
 // Reading an aside: the population's numbers over time, as the panels below the ruler ask for them.
-import { fixed, percent } from "./dom.js";
+import { fixed, h, percent, setText } from "./dom.js";
 import { nearestFrame } from "./store.js";
 import { rgba } from "./theme.js";
 
@@ -24,9 +24,30 @@ export function asideFrame(aside, run, frame) {
   return aside.frames[frame] === run.frames[frame] ? frame : nearestFrame(aside, run.frames[frame]);
 }
 
+const NAME_TAIL = 5;
+
+/** The whole class name. Marks that turn the direction of writing would turn the words around it too, so they go. */
+export function wholeClass(aside, c) {
+  return String(aside.class_names[c] ?? c).replace(/[\u202a-\u202e\u2066-\u2069]/g, "").trim() || "(no name)";
+}
+
+/** An element for a class name in a narrow place: the browser cuts its middle, because numbers stand at the end. */
+export function nameElement(text = "") {
+  const element = h("span", { class: "ts-name" }, h("span", { class: "ts-ellipsis" }), h("span", {}));
+  setName(element, text);
+  return element;
+}
+
+export function setName(element, text) {
+  const letters = Array.from(text);
+  const tail = letters.length > 2 * NAME_TAIL ? NAME_TAIL : 0;
+  setText(element.firstChild, letters.slice(0, letters.length - tail).join(""));
+  setText(element.lastChild, letters.slice(letters.length - tail).join(""));
+}
+
 /** A class name that fits; the middle goes, because numbers stand at the end. */
-export function shortClass(aside, c, most = 16) {
-  const letters = Array.from(String(aside.class_names[c] ?? c));
+export function shortClass(aside, c, most = 14) {
+  const letters = Array.from(wholeClass(aside, c));
   if (letters.length <= most) return letters.join("");
   const tail = Math.floor(most / 3);
   return `${letters.slice(0, most - tail - 1).join("")}…${letters.slice(-tail).join("")}`;
