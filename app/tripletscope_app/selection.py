@@ -223,17 +223,19 @@ def lanes(cards: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{**{name: card[name] for name in kept if name in card}, "mark": mark(card["order"])} for card in ordered]
 
 
-def cast_of(runs: Sequence[Run], digests: Sequence[str], cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def cast_of(
+    runs: Sequence[Run], digests: Sequence[str], cards: Sequence[Mapping[str, Any]], links: Sequence[str]
+) -> dict[str, Any]:
     """Who plays in a race: title, the race's buttons, the strategies' lanes. The same for every click.
 
-    Its `name` is that of its content: the view says which cast it means, and the page has it already.
+    `links` are the runs' names in an address. The cast's `name` is that of its content: the view says which cast it means, and the page has it already.
     """
     same = "Same data, same start, same batches; only the choice of negative differs."
     how = "the recorded training, frame by frame" if runs[0].state == "finished" else runs[0].state_text
     told = {
         "title": "Who should this {anchor} learn from?",  # the browser names it, at the instant of a click
         "subtitle": same if len(runs) > 1 else f"Run {runs[0].name}: {how}.",
-        "runs": buttons(runs, digests),
+        "runs": [{**each, "link": link} for each, link in zip(buttons(runs, digests), links, strict=True)],
         "strategies": lanes(cards),
     }
     return {"name": hashlib.blake2b(repr(told).encode(), digest_size=8).hexdigest(), **told}
@@ -266,5 +268,5 @@ def view_data(
         "answers": {digest: answer for digest, answer in answers.items() if answer is not None},
         "asking": asking,
         "message": message,
-        "zoom": zoom,
+        "zoom": None if zoom is None else round(zoom, 3),
     }

@@ -186,7 +186,7 @@ def await_strategies(told: Told) -> None:
 
 def instrument(race: Race, loaded: Loaded, chosen: Selection, told: Told) -> None:
     """The view, and beside it what is the same for every click: who plays, and the answers that were recorded."""
-    cast = cast_of(loaded.runs, loaded.digests, told.cards)
+    cast = cast_of(loaded.runs, loaded.digests, told.cards, [race.link(run.name) for run in loaded.runs])
     recorded = (loaders.opening(race) or {}).get("answers", {})
     known = {d: recorded[run.name] for run, d in zip(loaded.runs, loaded.digests, strict=True) if run.name in recorded}
     component.tell_cast({**cast, "answers": known})
@@ -221,8 +221,8 @@ def run_notes(loaded: Loaded) -> None:
 def downloads(run: Run, step: int) -> None:
     """The triplets of this step, and of the whole run, as CSV; written when the button is pressed."""
     picked = step < run.step_count
-    left, right, _ = st.columns([1, 1, 2], vertical_alignment="center")
-    left.download_button(
+    row = st.container(horizontal=True)  # columns would be four more elements to send with every click
+    row.download_button(
         f"Triplets of step {step} (CSV)",
         data=lambda: csv_of(run, [step]),
         file_name=f"{run.name}-step-{step}.csv",
@@ -231,16 +231,14 @@ def downloads(run: Run, step: int) -> None:
         key="download.step",
         disabled=not picked,
         help=None if picked else "The closing frame follows the last update: no triplets were mined there.",
-        width="stretch",
     )
-    right.download_button(
+    row.download_button(
         "Triplets of the whole run (CSV)",
         data=lambda: csv_of(run, None),
         file_name=f"{run.name}.csv",
         mime="text/csv",
         on_click="ignore",
         key="download.run",
-        width="stretch",
     )
 
 

@@ -19,6 +19,7 @@ import streamlit as st
 
 _IMPORT = re.compile(r"^\s*import\s[^;]*?from\s*[\"']\./[^\"']+[\"'];?[ \t]*$", re.MULTILINE)
 _DEFAULT = re.compile(r"^export default function (\w+)", re.MULTILINE)
+_COMMENT = re.compile(r"^//.*\n|^ +", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?!default\b)", re.MULTILINE)
 
 
@@ -48,14 +49,17 @@ def shelved(module: str, css: str) -> str:
     tail = f"""
 const instrumentSheet = new CSSStyleSheet();
 instrumentSheet.replaceSync({json.dumps(css)});
+const instrumentStops = new WeakMap();
 function showDressed(given) {{
   const root = given.parentElement;
   if (!root.adoptedStyleSheets.includes(instrumentSheet)) root.adoptedStyleSheets.push(instrumentSheet);
-  return {named[1]}(given);
+  instrumentStops.set(root, {named[1]}({{ ...given, data: given.data?.[0] }}));
 }}
 export default function shelveCode() {{
-  globalThis.__tripletscope_show ??= showDressed;
-  document.dispatchEvent(new Event("tripletscope:code"));
+  if (globalThis.__tripletscope_show) return;
+  globalThis.__tripletscope_show = showDressed;
+  globalThis.__tripletscope_hide = (root) => instrumentStops.get(root)?.();
+  for (const given of (globalThis.__tripletscope_views ??= new Map()).values()) showDressed(given);
 }}
 """
     return _DEFAULT.sub(r"function \1", module) + tail
@@ -69,7 +73,7 @@ def _component(entry: str) -> Callable[..., Any]:
         return st.components.v2.component("tripletscope_code", js=code)
     if entry in ("loader", "news", "ticker"):
         return st.components.v2.component(f"tripletscope_{entry}", js=bundle(entry))
-    return st.components.v2.component("tripletscope_view", js=_read("stub.js"))
+    return st.components.v2.component("tripletscope_view", js=_COMMENT.sub("", _read("stub.js")))
 
 
 def load_runs(packed: Mapping[str, bytes]) -> None:
@@ -101,7 +105,7 @@ def come_back(turn: int, seconds: float, *, key: str) -> None:
 
     Unlike `run_every`, whose timer runs on until the whole page is drawn again, this asks once.
     """
-    _component("ticker")(key=key, data=[turn, seconds], on_tick_change=lambda: None, height=1)
+    _component("ticker")(key=key, data=[{"turn": turn, "seconds": seconds}], on_tick_change=lambda: None, height=1)
 
 
 def instrument(

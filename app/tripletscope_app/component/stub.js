@@ -1,21 +1,11 @@
-// The view as Streamlit knows it: a few lines, because they travel with every message. The code came before, once.
-const stubs = new WeakMap();
-
+// The view as Streamlit knows it: as little as can be, because it travels with every message. The code came before, once,
+// and shows what is here; or it is still to come, and will look here for what it should show.
 export default function showWhenReady(given) {
-  const stub = stubs.get(given.parentElement) ?? { stop: undefined, given: null };
-  stubs.set(given.parentElement, stub);
-  const show = () => {
-    document.removeEventListener("tripletscope:code", stub.show);
-    stub.stop = globalThis.__tripletscope_show({ ...stub.given, data: stub.given.data?.[0] });
-  };
-  document.removeEventListener("tripletscope:code", stub.show);
-  stub.given = given;
-  stub.show = show;
-  if (globalThis.__tripletscope_show) show();
-  else document.addEventListener("tripletscope:code", show);
+  const views = (globalThis.__tripletscope_views ??= new Map());
+  views.set(given.parentElement, given);
+  globalThis.__tripletscope_show?.(given);
   return () => {
-    document.removeEventListener("tripletscope:code", stub.show);
-    stub.stop?.();
-    stubs.delete(given.parentElement);
+    views.delete(given.parentElement);
+    globalThis.__tripletscope_hide?.(given.parentElement);
   };
 }

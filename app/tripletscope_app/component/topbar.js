@@ -3,6 +3,7 @@ import { h, setText, svg } from "./dom.js";
 import { shortName } from "./store.js";
 import { touches } from "./state.js";
 import { markColour, markIcon } from "./marks.js";
+import { createLink } from "./link.js";
 
 const ICONS = {
   play: "M4,2.5L13.5,8L4,13.5Z",
@@ -25,8 +26,9 @@ export function createTopbar({ state, actions }) {
   const counter = h("span", { class: "ts-step-number" });
   const total = h("span", { class: "ts-step-total" });
   const head = h("header", { class: "ts-head" }, title, subtitle);
-  const clock = h("div", { class: "ts-clock" }, h("span", { class: "ts-step-text" }, counter, total), back, play, next);
-  const element = h("div", { class: "ts-top" }, head, pills, clock);
+  const link = createLink({ state, actions });
+  const clock = h("div", { class: "ts-clock" }, h("span", { class: "ts-step-text" }, counter, total), back, play, next, link.element);
+  const element = h("div", { class: "ts-top" }, head, pills, clock, link.message);
 
   play.addEventListener("click", () => actions.togglePlay());
   back.addEventListener("click", () => actions.stepBy(-1));
@@ -70,5 +72,5 @@ export function createTopbar({ state, actions }) {
     }
   });
 
-  return { element, stop() {} };
+  return { element, stop: link.stop };
 }

@@ -20,6 +20,7 @@ import { createEvents } from "./events.js";
 import { createViolations } from "./violations.js";
 import { createRivals } from "./rivals.js";
 import { createPlayer } from "./player.js";
+import { copyText, linkOf } from "./link.js";
 import { createTopbar } from "./topbar.js";
 
 const ANSWERS_KEPT = 90; // thirty anchors of a race of three: going back is immediate
@@ -36,7 +37,7 @@ function zoneColoursOf(dark) {
 function createInstrument(parent) {
   const root = h("div", { class: "ts-instrument" });
   const state = createState({
-    title: "", subtitle: "", race: [], strategies: [], runs: { ...runShelf() }, answers: new Map(), message: null, asking: false,
+    copied: null, title: "", subtitle: "", race: [], strategies: [], runs: { ...runShelf() }, answers: new Map(), message: null, asking: false,
     asides: { ...asideShelf() }, layouts: { ...layoutShelf() }, news: { ...newsBoard() },
     run: null, frame: 0, t: 0, anchor: 0, positive: null, lane: null, hover: null, pinned: null,
     // margin: somebody's what-if, null = the run's own. space: which map, null = the run's own. focus: [anchor class, negative
@@ -107,6 +108,10 @@ function createInstrument(parent) {
     },
     /** Asks Python for something that is no selection: {kind: "seek", what: "violating" | "disagree"}, {kind: "umap"}, … */
     request: (what) => trigger("request", { ...selection(), ...what }),
+    async copyLink() {
+      const link = linkOf(state.get());
+      state.set({ copied: { link, done: await copyText(link) } });
+    },
     randomAnchor() {
       const s = state.get();
       actions.selectAnchor(Math.floor(Math.random() * s.runs[s.run].n));
@@ -264,6 +269,7 @@ function createInstrument(parent) {
       n: () => actions.request({ kind: "seek", what: "violating" }),
       d: () => actions.request({ kind: "seek", what: "disagree" }),
       e: () => toEvent(event.shiftKey ? -1 : 1),
+      l: actions.copyLink,
     };
     if (event.key === " " && !control) {
       if (!event.repeat) player.toggle();
