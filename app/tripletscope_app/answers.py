@@ -200,7 +200,12 @@ class Helper:
 
     def aside(self, path: str, digest: str) -> Future[Reply]:
         """The run's numbers over time, written to a file: {"path"} or {"error"}. Takes seconds, and no click waits."""
-        return self._remembered((digest, "aside"), {"ask": "aside", "run": path, "digest": digest}, self._slow)
+        name = (digest, "aside")
+        with self._lock:
+            known = self._known.get(name)
+            if known is not None and known.done() and not os.path.isfile(known.result().get("path", "")):
+                del self._known[name]  # somebody emptied the cache since
+        return self._remembered(name, {"ask": "aside", "run": path, "digest": digest}, self._slow)
 
     def _remembered(self, name: Hashable, question: dict[str, Any], worker: Worker) -> Future[Reply]:
         with self._lock:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,7 @@ def app(shelf, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["main.py"])
     monkeypatch.setattr(widgets.Helper, "start", lambda self: None)  # no second torch for every test
+    monkeypatch.setattr(widgets.Helper, "aside", lambda *_: Future())
     return AppTest.from_function(page, default_timeout=WAIT)
 
 
@@ -60,7 +62,7 @@ def parts(app):
 
 def view(app):
     """What the view is sent with every click."""
-    return parts(app)[-1]
+    return next(part for part in reversed(parts(app)) if "selection" in part)
 
 
 def cast(app):

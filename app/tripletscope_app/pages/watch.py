@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from tripletscope_app import component, gallery, loaders, state, widgets
+from tripletscope_app.asides_view import bring_asides
 from tripletscope_app.loaders import Loaded, Race
 
 _WORDS = """
@@ -41,6 +42,7 @@ def watch() -> None:
     component.load_runs(dict(zip(loaded.digests, loaded.blobs, strict=True)))
     _instrument(race, loaded)
     _words(race)
+    bring_asides(race, loaded)
     widgets.helper().start()  # after the draw: torch is imported over there while a person looks
 
 

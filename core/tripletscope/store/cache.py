@@ -71,7 +71,15 @@ def keep(kind: str, name: str, content: bytes) -> Path:
 
 
 def _place(folder: Path, kind: str, name: str) -> Path:
-    return folder / _UNSAFE.sub("_", kind.strip(".") or "_") / f"{tripletscope.__version__}-{_UNSAFE.sub('_', name)}"
+    known_by = f"{tripletscope.__version__}-{_edition()}-{name}"
+    return folder / _UNSAFE.sub("_", kind.strip(".") or "_") / _UNSAFE.sub("_", known_by)
+
+
+@cache
+def _edition() -> str:
+    """Changes with every edit of the engine: who works on it must not be shown what the code of yesterday computed."""
+    sources = Path(tripletscope.__file__).parent.rglob("*.py")
+    return f"{max((source.stat().st_mtime_ns for source in sources), default=0):x}"
 
 
 def _written(folder: Path, kind: str, name: str, content: bytes) -> Path:
