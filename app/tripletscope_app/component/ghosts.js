@@ -70,7 +70,7 @@ export function createGhosts({ state, actions, sprites }) {
       label.hidden = false;
       label.style.transform = `translate(0, ${y - 3}px)`;
       label.style.maxWidth = `${box.gutter - 4}px`;
-      setText(label, `${wholeNumber(out.count)} outside the batch`);
+      setText(label, `${wholeNumber(out.count)} outside`);
       button.hidden = !out.hardest;
       sample = out.hardest?.sample ?? null;
       if (!out.hardest) return mark(s);

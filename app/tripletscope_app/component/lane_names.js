@@ -11,6 +11,12 @@ export function shortLoss(loss) {
   return loss < 0.005 ? "<0.01" : fixed(loss, loss >= 100 ? 0 : 2);
 }
 
+/** "abstains", with what the strategy takes instead where one was set. */
+export function abstainWords(answer, strategy) {
+  const fallback = answer.fallback?.[strategy.name];
+  return fallback ? `abstains; fallback: ${fallback}` : "abstains: no fallback";
+}
+
 /** What a lane says to a screen reader and in its title: [what it picks, who it agrees with, what it is]. */
 function laneSays(found, strategy, trains, agrees, training) {
   const said = [];
@@ -18,7 +24,7 @@ function laneSays(found, strategy, trains, agrees, training) {
     const { run, answer, at, positive } = found;
     const pick = pickOf(answer, at, strategy, positive);
     if (pick.kind === "missing") said.push(`not available here: ${answer.not_applicable?.[strategy.name] ?? strategy.unavailable ?? "no answer in this space"}`);
-    else if (pick.kind === "abstains") said.push(`abstains: ${answer.fallback?.[strategy.name] ?? "no fallback"}`);
+    else if (pick.kind === "abstains") said.push(abstainWords(answer, strategy));
     else if (pick.kind === "all") said.push(`uses all ${answer.negatives.length} negatives`);
     else {
       const m = measure(answer, at, pick.positive, pick.negative, run);

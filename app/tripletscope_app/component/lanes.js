@@ -3,7 +3,7 @@
 import { svg } from "./dom.js";
 import { chancesOf, distanceTo, measure, pickOf } from "./answers.js";
 import { markColour, shapePath } from "./marks.js";
-import { shortLoss } from "./lane_names.js";
+import { abstainWords, shortLoss } from "./lane_names.js";
 import { textWidth } from "./text_width.js";
 
 const WORD_SIZE = 12.5;
@@ -36,11 +36,6 @@ function laneWords(text, x, middle, font, { end = false, style = "" } = {}) {
     svg("rect", { class: "ts-lane-plate", x: (end ? x - width : x) - 4, y: middle - 7.5, width: width + 8, height: 15, rx: 3 }),
     svg("text", { class: `ts-lane-words${style ? " ts-abstains" : ""}`, x, y: middle + 4, "text-anchor": end ? "end" : "start" }, text),
   ];
-}
-
-/** "abstains", with what the strategy does instead where somebody set it. */
-export function abstainWords(answer, strategy) {
-  return `abstains: ${answer.fallback?.[strategy.name] ?? "no fallback"}`;
 }
 
 function laneContent(s, found, strategy, { scale, y, height, right, lossX }) {

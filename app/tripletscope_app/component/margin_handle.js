@@ -5,8 +5,8 @@ import { zoneCountWords, countZones } from "./zone_counts.js";
 
 const MARGIN_SNAP = 4; // px around the run's own margin that count as it
 const MARGIN_REST = 350; // ms after the last key until Python is told
-const WORDS_ROOM = 84; // px that the words beside the bracket take without the chip, and with it
-const CHIP_ROOM = 200;
+const WORDS_ROOM = 90; // px that the words beside the bracket take without the chip, and with it
+const CHIP_ROOM = 206;
 
 /** A margin as people write it: 0.62, 1, 1.25, 0.0004. */
 export function marginText(margin) {
@@ -99,8 +99,8 @@ export function createMarginHandle({ state, actions, plot }) {
     const fine = niceStep(drawn.own / 50);
     const step = event.shiftKey ? 10 * fine : fine;
     const { margin, least, most } = drawn;
-    // On the grid of steps: 1 -> 0.98, and from a dragged 0.613 -> 0.6.
-    const by = (size) => Number((Math.round(margin / size) * size + size).toPrecision(12));
+    // On to the next line of the grid: 1 -> 0.98, and from a dragged 0.613 -> 0.6.
+    const by = (size) => Number(((Math.floor(margin / Math.abs(size) + (size > 0 ? 1e-6 : 1 - 1e-6)) + Math.sign(size)) * Math.abs(size)).toPrecision(12));
     const targets = {
       ArrowRight: () => by(step), ArrowUp: () => by(step), ArrowLeft: () => by(-step), ArrowDown: () => by(-step),
       PageUp: () => by(10 * fine), PageDown: () => by(-10 * fine), Home: () => least, End: () => most,
@@ -144,8 +144,8 @@ export function createMarginHandle({ state, actions, plot }) {
       const room = this.room(s);
       const left = x + 11 + room > box.width;
       words.style.transform = left
-        ? `translate(calc(${(scale(near) - 8).toFixed(1)}px - 100%), ${box.bracketY - 9}px)`
-        : `translate(${(x + 12).toFixed(1)}px, ${box.bracketY - 9}px)`;
+        ? `translate(calc(${(scale(near) - 8).toFixed(1)}px - 100%), ${box.bracketY - 8}px)`
+        : `translate(${(x + 15).toFixed(1)}px, ${box.bracketY - 8}px)`;
       setText(label, `margin ${marginText(margin)}`);
       reset.hidden = s.margin === null;
       setText(reset, `run\u2019s margin ${marginText(own)} \u00d7`);

@@ -110,7 +110,7 @@ export function createRuler({ state, actions, sprites }) {
     const pick = whole && strategy && pickOf(whole.answer, whole.at, strategy, whole.positive);
     drawStill(s, run, scale, box);
     const bound = Number.isFinite(shown?.near) ? shown.near : near;
-    zones.replaceChildren(...(whole ? drawZones(whole.run, scale, box, bound) : []));
+    zones.replaceChildren(...(whole ? drawZones(whole.run, scale, box, bound, s.theme.font) : []));
     const parts = found && !whole ? [] : drawLanes(s, whole, { lanes: inView, scale, top: box.lanesTop, height: box.lane, right: box.right, lossX: box.lossX });
     handle.place(s, whole, { scale, box, near: bound, moving });
     ghosts.draw(s, whole, { scale, box, moving });
@@ -121,7 +121,7 @@ export function createRuler({ state, actions, sprites }) {
       const row = inView.findIndex((i) => s.strategies[i].name === s.lane);
       parts.push(...drawPickLine(pick, boxes, box.lanesTop + (row + 0.5) * box.lane, ring));
       const area = lens.draw(whole, { scale, box, boxes, chosenNegative: pick?.negative, ring, moving });
-      const noted = s.notes && !moving ? { pick, boxes: area ? [...boxes, area] : boxes, edges, box, zones: !handle.busy(s), keepOff: edges[2] + handle.room(s) } : null;
+      const noted = s.notes && !moving ? { pick, ring, boxes: area ? [...boxes, area] : boxes, edges, box, zones: !handle.busy(s), keepOff: edges[2] + handle.room(s) } : null;
       if (!noted) notes.hide();
       arrows.replaceChildren(...(noted ? [notesArrowHead(), ...notes.draw(noted)] : []));
     } else {
@@ -133,7 +133,7 @@ export function createRuler({ state, actions, sprites }) {
     light(s);
     moves.replaceChildren(...parts);
     placeWords(s, run, found, whole, box);
-    drawLegend(edges);
+    drawLegend(edges, s.theme.font);
     if (!moving) setText(spoken, whole ? spokenWords(whole) : "");
   }
 
@@ -176,8 +176,8 @@ export function createRuler({ state, actions, sprites }) {
     );
   }
 
-  function drawLegend(edges) {
-    const hidden = edges ? namelessZones(edges) : ["hard", "semi-hard", "easy"];
+  function drawLegend(edges, font) {
+    const hidden = edges ? namelessZones(edges, font) : ["hard", "semi-hard", "easy"];
     const key = hidden.join();
     if (legend.dataset.key === key) return;
     legend.dataset.key = key;

@@ -8,9 +8,9 @@ const LANES_SHARE = 0.44; // of the panel's height that lanes may take; more of 
  *
  * From top to bottom: notes and bracket, zone names, positives, axis, negatives, ghosts, heading, lanes. */
 export function rulerLayout(width, height, { strategies, positives }) {
-  const gutter = width > 520 ? 146 : 112;
+  const gutter = width > 520 ? 152 : 118;
   const loss = 40;
-  const notes = 40;
+  const notes = width > 540 ? 40 : 59; // narrow panels put the two counts below each other
   const names = 20;
   const axis = 24;
   const heading = 17;
@@ -23,7 +23,7 @@ export function rulerLayout(width, height, { strategies, positives }) {
   const room = ghostTop - axis - swarmTop;
   // A few positives share one row: every row saved makes all pictures larger.
   const positiveRows = positives > 4 ? 2 : 1;
-  const size = clamp(Math.floor(room / (positiveRows + 3)) - 5, 14, 38);
+  const size = clamp(Math.floor(room / (positiveRows + 3)) - 5, 14, 44);
   const axisY = swarmTop + positiveRows * (size + 4) + 4;
   const negativeTop = axisY + axis;
   const negativeRows = Math.max(1, Math.floor((ghostTop - negativeTop) / (size + 4)));

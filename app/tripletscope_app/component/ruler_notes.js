@@ -77,9 +77,14 @@ export function createRulerNotes({ state }) {
     for (const zone of ZONE_ORDER) notes[zone].hidden = !shown.includes(zone);
     return shown.map((zone, i) => {
       notes[zone].style.transform = `translate(${xs[i].toFixed(1)}px, 0px)`;
-      const start = clamp(targets[zone], xs[i] + 12, xs[i] + widths[zone] - 12);
+      const at = ZONE_ORDER.indexOf(zone);
+      const [low, high] = [zone === "easy" ? Math.min(easy, keepOff + 8) : edges[at], edges[at + 1]];
+      const inset = Math.min(10, (high - low) / 2);
+      // Straight down where the words stand over their zone, else the shortest way to it.
+      const target = clamp(clamp((low + high) / 2, xs[i] + 12, xs[i] + widths[zone] - 12), low + inset, high - inset);
+      const start = clamp(target, xs[i] + 12, xs[i] + widths[zone] - 12);
       const end = zone === "semi-hard" ? box.bracketY - 2 : box.notes - 1;
-      return noteArrow([start, NOTE_LINE], [targets[zone], end], [targets[zone], NOTE_LINE + 3]);
+      return noteArrow([start, NOTE_LINE], [target, end], [target, NOTE_LINE + 2]);
     });
   }
 
@@ -111,7 +116,8 @@ export function createRulerNotes({ state }) {
       for (const element of elements) element.hidden = true;
     },
     /** `zones` false leaves the row above the bracket to others; `keepOff` is where the words beside the bracket end. */
-    draw({ pick, boxes, edges, box, zones, keepOff }) {
+    draw({ pick, ring, boxes, edges, box, zones, keepOff }) {
+      tag.style.setProperty("--ring", ring);
       if (!zones) for (const zone of ZONE_ORDER) notes[zone].hidden = true;
       return [...(zones ? drawZoneNotes(edges, box, keepOff) : []), ...drawPickNote(pick, boxes, box)];
     },

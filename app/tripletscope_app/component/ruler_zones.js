@@ -1,8 +1,9 @@
 // The ground of the ruler: zone bands with their names, the margin's bracket, and the axis.
 import { svg } from "./dom.js";
+import { textWidth } from "./text_width.js";
 import { ZONE_ORDER } from "./zone_counts.js";
 
-const NAME_FITS = 70; // px: narrower zones put their name into the legend
+const ZONE_NAME_SIZE = 13;
 
 export function rulerHatch() {
   return svg(
@@ -17,13 +18,17 @@ export function zoneEdges(scale, near, margin) {
   return [scale.left, scale(near), scale(near + margin), scale.right];
 }
 
-/** Zones too narrow for their name. */
-export function namelessZones(edges) {
-  return ZONE_ORDER.filter((_, i) => edges[i + 1] - edges[i] < NAME_FITS);
+/** Zones too narrow for their name, which then stands in the legend. */
+export function namelessZones(edges, font) {
+  return ZONE_ORDER.filter((zone, i) => edges[i + 1] - edges[i] < zoneNameRoom(zone, font));
+}
+
+function zoneNameRoom(words, font) {
+  return textWidth(words, ZONE_NAME_SIZE, font, "650") + 10;
 }
 
 /** Zone bands, their names and the margin's bracket; `near` is d(a,p) as drawn. */
-export function drawZones(run, scale, box, near) {
+export function drawZones(run, scale, box, near, font) {
   const edges = zoneEdges(scale, near, run.margin);
   const bottom = box.height - 4;
   const parts = [];
@@ -32,8 +37,8 @@ export function drawZones(run, scale, box, near) {
     parts.push(svg("rect", { class: "ts-zone", "data-zone": zone, x, y: box.swarmTop, width, height: bottom - box.swarmTop }));
     if (zone === "easy") parts.push(svg("rect", { x, y: box.swarmTop, width, height: bottom - box.swarmTop, fill: "url(#ts-hatch)" }));
     parts.push(svg("rect", { class: "ts-zone-head", "data-zone": zone, x, y: box.notes, width, height: box.names }));
-    if (width >= NAME_FITS) {
-      const name = zone === "easy" && !run.soft_margin && width > 120 ? "easy, loss 0" : zone;
+    if (width >= zoneNameRoom(zone, font)) {
+      const name = zone === "easy" && !run.soft_margin && width >= zoneNameRoom("easy, loss 0", font) ? "easy, loss 0" : zone;
       parts.push(svg("text", { class: "ts-zone-name", x: x + width / 2, y: box.notes + 14.5, "text-anchor": "middle" }, name));
     }
   });

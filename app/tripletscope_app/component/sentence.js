@@ -64,14 +64,15 @@ export function noAnswerWords(s) {
 
 /** What the chosen strategy does, as two lines of words. */
 function strategyLines(found, strategy) {
-  const { run, answer, at, positive } = found;
+  const { run, answer, at, positive, stale } = found;
   const pick = pickOf(answer, at, strategy, positive);
   const name = [strategy.title, "ts-strong"];
+  const then = stale ? ` at margin ${marginText(answer.margin)}` : ""; // the engine has not answered for this one yet
   if (pick.kind === "missing") {
     const reason = answer.not_applicable?.[strategy.name];
     return [[name, reason ? " is not available here:" : ` ${strategy.unavailable ?? "has no answer in this space"}.`], reason ? [reason] : []];
   }
-  if (pick.kind === "abstains") return abstainLines(found, strategy, name);
+  if (pick.kind === "abstains") return abstainLines(found, strategy, name, then);
   if (pick.kind === "all") {
     const all = answer.negatives.map((negative) => measure(answer, at, positive, negative, run)).filter((m) => Number.isFinite(m.gap));
     if (!all.length) return [[name, " finds no negative here."], []];
@@ -88,8 +89,8 @@ function strategyLines(found, strategy) {
   const verb = chances ? " drew " : " picks ";
   const own = pick.own ? " for its own positive" : "";
   const odds = chanceText(answer, chances, pick);
-  if (!Number.isFinite(m.gap)) return [[name, verb, target, `${own}${odds}, whose distance is no number (NaN) at this step.`], []];
-  return [[name, verb, target, `${own}${odds}: `, zoneWord(m.zone), `, ${zoneMeaning(m)}.`], equationWords(m, run)];
+  if (!Number.isFinite(m.gap)) return [[name, then, verb, target, `${own}${odds}, whose distance is no number (NaN) at this step.`], []];
+  return [[name, then, verb, target, `${own}${odds}: `, zoneWord(m.zone), `, ${zoneMeaning(m)}.`], equationWords(m, run)];
 }
 
 function chanceText(answer, chances, pick) {
@@ -98,7 +99,7 @@ function chanceText(answer, chances, pick) {
   return ` (chance ${percent(chances[answer.negatives.indexOf(pick.negative)] / total)})`;
 }
 
-function abstainLines({ run, answer, at, positive }, strategy, name) {
+function abstainLines({ run, answer, at, positive }, strategy, name, asked) {
   const near = distanceTo(answer, at, positive);
   const digits = decimalsFor(near, near + run.margin);
   const band = `between ${fixed(near, digits)} and ${fixed(near + run.margin, digits)}`;
@@ -107,7 +108,7 @@ function abstainLines({ run, answer, at, positive }, strategy, name) {
   const fallback = answer.fallback?.[strategy.name];
   const then = fallback ? `Its fallback: ${fallback}.` : "No fallback is set, so it learns nothing from this pair.";
   return [
-    [name, ["\u00a0abstains", "ts-strong"], `: ${wants}.`],
+    [name, asked, ["\u00a0abstains", "ts-strong"], asked ? "." : `: ${wants}.`],
     [banded ? `That is beyond the positive, but by less than the margin ${marginText(run.margin)}. ${then}` : then],
   ];
 }
@@ -141,9 +142,8 @@ function asideLine(s, found) {
   const words = [];
   const own = s.runs[s.run].margin;
   if (found.run.margin !== own) {
-    words.push(["with margin ", "ts-what-if"], [marginText(found.run.margin), "ts-number ts-what-if"], [` instead of ${marginText(own)}`, "ts-what-if"]);
-    words.push(found.stale ? `; picks are still those of ${marginText(found.answer.margin)}. ` : ". ");
-  } else if (found.stale) words.push(`Picks are still those of margin ${marginText(found.answer.margin)}. `);
+    words.push([`With margin ${marginText(found.run.margin)} instead of ${marginText(own)}.`, "ts-what-if"], " ");
+  }
   const out = s.others ? outsidersOf(found) : null;
   if (out) words.push(`Outside this batch: ${outsideWords(out)}.`);
   return words;
