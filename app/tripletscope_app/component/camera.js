@@ -1,30 +1,38 @@
-// Where the map looks. At zoom 1 it shows the whole run's extent, the same at every frame: motion is change in the data.
+// Where the map looks. A camera is counted in half-sides of its space's own square, so that {0, 0, 1} is the whole run in
+// every space, and the same at every frame: motion is change in the data, never in the scale.
 import { clamp, easeInOut, reducedMotion } from "./dom.js";
 
 const ZOOM_LIMITS = [0.5, 5000];
 
-export function homeCamera(run) {
-  return { x: run.centre[0], y: run.centre[1], zoom: 1 };
+export function homeCamera() {
+  return { x: 0, y: 0, zoom: 1 };
 }
 
-/** {scale (px per unit), toX, toY, unX, unY} of a camera over a panel of width x height CSS pixels. */
-export function projection(camera, run, width, height) {
-  const scale = (camera.zoom * Math.min(width, height)) / 2 / run.extent;
+/** {scale (px per unit of the space), unit (px per unit of the camera), x, y (middle), toX, toY, unX, unY} of a camera
+ * over a panel of width x height CSS pixels. `sheet` has the centre and extent of the space. */
+export function projection(camera, sheet, width, height) {
+  const unit = (camera.zoom * Math.min(width, height)) / 2;
+  const scale = unit / sheet.extent;
+  const x = sheet.centre[0] + camera.x * sheet.extent;
+  const y = sheet.centre[1] + camera.y * sheet.extent;
   return {
-    scale,
-    toX: (x) => width / 2 + (x - camera.x) * scale,
-    toY: (y) => height / 2 - (y - camera.y) * scale,
-    unX: (px) => camera.x + (px - width / 2) / scale,
-    unY: (py) => camera.y - (py - height / 2) / scale,
+    scale, unit, x, y, width, height,
+    toX: (value) => width / 2 + (value - x) * scale,
+    toY: (value) => height / 2 - (value - y) * scale,
+    unX: (px) => x + (px - width / 2) / scale,
+    unY: (py) => y + (height / 2 - py) / scale,
   };
 }
 
-/** The camera after zooming by `factor` with the point under (px, py) held still. */
+/** The camera after zooming by `factor` with what is under (px, py) held still. */
 export function zoomAt(camera, view, px, py, factor) {
   const zoom = clamp(camera.zoom * factor, ...ZOOM_LIMITS);
-  const held = camera.zoom / zoom;
-  const [x, y] = [view.unX(px), view.unY(py)];
-  return { x: x + (camera.x - x) * held, y: y + (camera.y - y) * held, zoom };
+  const gained = 1 - camera.zoom / zoom;
+  return {
+    x: camera.x + ((px - view.width / 2) / view.unit) * gained,
+    y: camera.y + ((view.height / 2 - py) / view.unit) * gained,
+    zoom,
+  };
 }
 
 /** Moves the camera over `milliseconds`; resolves when it is there. Zoom runs on a log scale, as eyes read it. */

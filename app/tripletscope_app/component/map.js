@@ -1,81 +1,102 @@
-// The map: layers, camera, picking, hover card. In a two-dimensional run it is the very space that is mined.
-import { clamp, fixed, decimalsFor, h, setText, wholeNumber } from "./dom.js";
-import { className, sampleName } from "./store.js";
+// The map: the run in one of its spaces. Layers, what is drawn when, and the passage from one space to another; in a
+// two-dimensional run the map is the very space that is mined.
+import { clamp, easeInOut, h, reducedMotion, setText, wholeNumber } from "./dom.js";
 import { classColours, parseColour, rgba } from "./theme.js";
-import { markColour } from "./marks.js";
 import { touches } from "./state.js";
-import { currentAnswer, pickOf } from "./answers.js";
-import { paintThumb, thumbElement } from "./sprite.js";
-import { glideCamera, homeCamera, projection, zoomAt } from "./camera.js";
+import { currentAnswer } from "./answers.js";
+import { homeCamera, projection } from "./camera.js";
 import { createGlPoints } from "./map_gl.js";
 import { createFlatPoints } from "./map_2d.js";
 import { FOOT, frameShape, paintClassNames, paintPin, paintScaleBar } from "./map_paint.js";
 import { paintTrail, paintZoneNames, paintZones, placePins, positionAt } from "./map_paint.js";
+import { badgeText, spaceMeaning, ownSheet, shownSheet } from "./space.js";
+import { colourMode, createInk, litClasses } from "./map_ink.js";
+import { createLineLegend, paintLines } from "./map_lines.js";
+import { createClassList, createColourKey, createColourMenu, createFilterChip } from "./map_legend.js";
+import { createSpaceControl } from "./map_space.js";
+import { createCard, lostText, mapSentence } from "./map_words.js";
+import { handleMap } from "./map_hands.js";
 
-const PICK_RADIUS = 14;
 const CARD_DELAY = 125;
 const CARD_GRACE = 260;
 const MANY_CLASSES = 20;
 const MANY_THUMBS = 90; // with fewer points in view than this, every one shows its picture
+const PASSAGE = 250; // ms from one space to another
+const REST = 500; // ms at rest until a screen reader hears what the map shows
+const OVERLAID = ["run", "runs", "t", "frame", "anchor", "positive", "lane", "hover", "hoverClasses", "focus", "camera", "theme", "size", "sprites", "answers", "strategies", "playing", "dragging", "space", "layouts", "margin", "colourBy", "news"];
 
 function wantsCanvas() {
   return Boolean(globalThis.__tripletscope_no_webgl) || /[?&]renderer=canvas\b/.test(location.search);
 }
 
 export function createMap({ state, actions, sprites }) {
-  const under = h("canvas", { class: "ts-layer", "aria-hidden": "true" });
-  const points = h("canvas", { class: "ts-layer", "aria-hidden": "true" });
-  const over = h("canvas", { class: "ts-layer", "aria-hidden": "true" });
-  const badge = h("div", { class: "ts-badge" });
+  const layer = () => h("canvas", { class: "ts-layer", "aria-hidden": "true" });
+  const [under, points, over] = [layer(), layer(), layer()];
+  const picture = h("div", { class: "ts-layer", role: "img", "aria-label": "Map of the embedding" }, under, points, over);
+  const keys = "Arrow keys go from point to point, Enter makes a point the anchor, plus and minus zoom, 0 shows the whole run.";
+  const surface = h("div", { class: "ts-map-surface", tabindex: "0", role: "application", "aria-label": `Map. ${keys}` }, picture);
+  const told = h("div", { class: "ts-sr", role: "status" });
+  const pointed = h("div", { class: "ts-sr", "aria-live": "assertive" });
+
+  const spaces = createSpaceControl({ state, actions });
+  const colours = createColourMenu({ state });
+  const classes = createClassList({ state, actions });
+  const filter = createFilterChip({ actions });
+  const badge = h("button", { type: "button", class: "ts-badge", "aria-describedby": "ts-badge-meaning", "aria-expanded": "false" });
+  const meaning = h("div", { class: "ts-badge-meaning", id: "ts-badge-meaning", role: "tooltip", hidden: true });
+  const bar = h("div", { class: "ts-map-bar" }, spaces.choice, colours.element, classes.button, badge);
+  const top = h("div", { class: "ts-map-top" }, bar, spaces.status, filter.element);
+
+  const lines = createLineLegend();
+  const colourKey = createColourKey();
+  const [lost, plain] = ["div", "div"].map((tag) => h(tag, { class: "ts-map-line", hidden: true }));
+  const foot = h("div", { class: "ts-map-foot" }, lost, plain, colourKey.element, lines.element);
+
   const note = h("div", { class: "ts-map-note" });
   const hint = h("div", { class: "ts-map-hint", hidden: true }, "Ctrl + wheel zooms, dragging moves");
   const zoomText = h("span", { class: "ts-zoom-text" });
   const button = (label, text, action) =>
     h("button", { type: "button", class: "ts-icon-button", "aria-label": label, title: label, onclick: action }, text);
-  const zoomBy = (factor) => {
-    const { width, height } = size;
-    const { camera, runs, run } = state.get();
-    if (runs[run]) {
-      const view = projection(camera, runs[run], width, height);
-      state.set({ steered: true });
-      glideCamera(state, zoomAt(camera, view, width / 2, height / 2, factor), 160);
-    }
-  };
-  const home = () => state.get().runs[state.get().run] && actions.cameraHome();
   const controls = h(
     "div", { class: "ts-map-controls" },
-    zoomText, button("zoom in", "+", () => zoomBy(1.8)), button("zoom out", "\u2212", () => zoomBy(1 / 1.8)),
-    button("whole run", "\u2922", home),
+    zoomText, button("zoom in", "+", () => hands.zoomMiddle(1.8)), button("zoom out", "\u2212", () => hands.zoomMiddle(1 / 1.8)),
+    button("whole run", "\u2922", () => sheet && actions.cameraHome()),
   );
-  const cardThumb = thumbElement("span", { class: "ts-thumb" });
-  const [cardLabel, cardId, cardText, cardFar] = ["ts-card-label", "ts-card-id", "ts-card-text", "ts-card-far"].map(
-    (name) => h("div", { class: name }),
-  );
-  const card = h("div", { class: "ts-card", hidden: true }, cardThumb, h("div", {}, cardLabel, cardId, cardText, cardFar));
+  const card = createCard(sprites);
   const element = h(
-    "div",
-    { class: "ts-map", role: "img", "aria-label": "Map of the embedding" },
-    under, points, over, badge, note, hint, controls, card,
+    "section", { class: "ts-map", "aria-label": "Map" },
+    surface, top, meaning, classes.panel, foot, note, hint, controls, card.element, told, pointed,
   );
 
-  let drawer = (!wantsCanvas() && createGlPoints(points, () => state.touch("theme"))) || createFlatPoints(points);
-  let size = { width: 0, height: 0, ratio: 1 };
+  let drawer = (!wantsCanvas() && createGlPoints(points, onRestored)) || createFlatPoints(points);
+  const inkOf = createInk();
+  let size = { width: 0, height: 0, ratio: 1, head: 46 }; // head: px at the top that belong to the bar
+  let footBox = [0, 0, 0, 0];
+  let sheet = null; // the space on screen
   let view = null;
+  let passage = null; // {sheet, camera, began} of the space that is being left
   let palette = [];
   let pinned = []; // pins as drawn, for clicks on their pictures
-  let drag = null;
-  let cardTimer = 0;
-  let hintTimer = 0;
+  let drawnPoints = ""; // what the points were drawn for: hovering redraws rings and not fifty thousand points
+  let placed = { key: "", spots: new Float32Array(0) };
+  const cameras = new Map(); // space -> where it was looked at last
+  let [cardTimer, restTimer, passing] = [0, 0, 0];
+
+  function onRestored() {
+    drawnPoints = "";
+    state.touch("theme");
+  }
 
   function resize() {
     const box = element.getBoundingClientRect();
     const ratio = Math.min(3, devicePixelRatio || 1);
     if (box.width === size.width && box.height === size.height && ratio === size.ratio) return;
-    size = { width: box.width, height: box.height, ratio };
+    size = { ...size, width: box.width, height: box.height, ratio };
     for (const canvas of [under, points, over]) {
       canvas.width = Math.max(1, Math.round(box.width * ratio));
       canvas.height = Math.max(1, Math.round(box.height * ratio));
     }
+    drawnPoints = ""; // a canvas that changes its size is empty
     state.touch("size");
   }
 
@@ -86,148 +107,180 @@ export function createMap({ state, actions, sprites }) {
     return pen;
   }
 
-  function screenOf(run, t, index) {
-    const [x, y] = positionAt(run, t, index);
-    return [view.toX(x), view.toY(y)];
+  // --- spaces ---
+
+  /** Takes the space that is wanted now; the camera of the one that is left is kept for the way back. */
+  function follow(s) {
+    const next = shownSheet(s);
+    if (next === sheet) return s;
+    const left = sheet;
+    sheet = next;
+    const [from, to] = [left && placeOf(left), placeOf(next)];
+    if (from === to || (!left && next.own)) return s;
+    cameras.set(from ?? "own", { camera: s.camera, frame: s.frame, steered: s.steered });
+    const known = cameras.get(to);
+    // A camera that nobody steered was aimed at one frame.
+    const camera = known && (known.steered || known.frame === s.frame) ? known.camera : homeCamera();
+    state.set({ camera });
+    if (left && left.run.digest === next.run.digest && view && !reducedMotion()) {
+      passage = { sheet: left, camera: s.camera, began: performance.now() };
+      cancelAnimationFrame(passing);
+      passing = requestAnimationFrame(pass);
+    }
+    return state.get();
   }
 
-  function nearestPoint(px, py) {
-    const { runs, run: digest, t } = state.get();
-    const run = runs[digest];
-    if (!run || !view) return null;
-    const onPin = pinned.find((pin) => Math.max(Math.abs(pin.px - px), Math.abs(pin.py - py)) < pin.size / 2 + 3);
-    if (onPin) return onPin.index;
-    let best = null;
-    let nearest = PICK_RADIUS;
-    for (let i = 0; i < run.n; i++) {
-      const [x, y] = screenOf(run, t, i);
-      const d = Math.hypot(x - px, y - py);
-      if (d < nearest) [best, nearest] = [i, d];
-    }
-    return best;
+  // Runs of a race share their own scale; every UMAP has its own.
+  const placeOf = (some) => (some.own ? "own" : some.key);
+
+  function pass() {
+    if (!passage || state.get().gone) return;
+    if (performance.now() - passage.began >= PASSAGE) passage = null;
+    draw(state.get());
+    if (passage) passing = requestAnimationFrame(pass);
   }
+
+  /** {sheet, view, behind} of the space that is being left, or null at rest. */
+  function leaving() {
+    if (!passage) return null;
+    const share = clamp((performance.now() - passage.began) / PASSAGE, 0, 1);
+    return { sheet: passage.sheet, view: projection(passage.camera, passage.sheet, size.width, size.height), behind: 1 - easeInOut(share) };
+  }
+
+  function screenOf(t, index, left) {
+    const [x, y] = positionAt(sheet, t, index);
+    const here = [view.toX(x), view.toY(y)];
+    if (!left) return here;
+    const [fromX, fromY] = positionAt(left.sheet, t, index);
+    const from = [left.view.toX(fromX), left.view.toY(fromY)];
+    return here.map((value, i) => value + (from[i] - value) * left.behind);
+  }
+
+  /** x, y on screen of every point in turn; computed when somebody points, walks or draws without WebGL. */
+  function spotsNow() {
+    const { t } = state.get();
+    const key = `${pointsKey(state.get())}|${passage ? performance.now() : ""}`;
+    if (placed.key === key && placed.sheet === sheet) return placed.spots;
+    const spots = placed.spots.length === 2 * sheet.n ? placed.spots : new Float32Array(2 * sheet.n);
+    const left = leaving();
+    const at = Math.min(sheet.frames.length - 1, Math.floor(t));
+    const next = Math.min(sheet.frames.length - 1, at + 1);
+    const fill = (source, look, share) => {
+      const blend = t - at;
+      const [a, b, c] = [2 * at * sheet.n, 2 * next * sheet.n, [look.toX(0), look.toY(0)]];
+      for (let i = 0; i < spots.length; i++) {
+        const value = blend ? source.pos[a + i] + (source.pos[b + i] - source.pos[a + i]) * blend : source.pos[a + i];
+        const spot = i & 1 ? c[1] - value * look.scale : c[0] + value * look.scale;
+        spots[i] = share === 1 ? spot : spots[i] + (spot - spots[i]) * share;
+      }
+    };
+    fill(sheet, view, 1);
+    if (left) fill(left.sheet, left.view, left.behind);
+    placed = { key, sheet, spots };
+    return spots;
+  }
+
+  const pointsKey = (s) => [sheet.key, s.t, s.camera.x, s.camera.y, s.camera.zoom, size.width, size.height, size.ratio].join("|");
 
   // --- drawing ---
 
-  function pinsAndLines(pen, s, run) {
-    const pins = [];
-    const found = currentAnswer(s);
-    const at = (index, more) => {
-      const [x, y] = screenOf(run, s.t, index);
-      pins.push({ index, x, y, ...more });
-    };
-    const [ax, ay] = screenOf(run, s.t, s.anchor);
-    if (found) {
-      const { answer, at: frameAt, positive } = found;
-      const groups = new Map();
-      for (const strategy of s.strategies) {
-        const pick = pickOf(answer, frameAt, strategy, positive);
-        if (pick.kind !== "pick") continue;
-        if (!groups.has(pick.negative)) groups.set(pick.negative, []);
-        groups.get(pick.negative).push(strategy);
-      }
-      const [px, py] = screenOf(run, s.t, positive);
-      strokeLine(pen, [ax, ay], [px, py], s.theme.text, 1.8, [], s.theme.background);
-      for (const [negative, list] of groups) {
-        const to = screenOf(run, s.t, negative);
-        // Strategies that agree share a line's way; a small offset keeps each colour and dash visible.
-        const [nx, ny] = unitNormal([ax, ay], to);
-        list.forEach((strategy, i) => {
-          const shift = (i - (list.length - 1) / 2) * 3;
-          const chosen = strategy.name === s.lane;
-          pen.globalAlpha = chosen ? 1 : 0.4;
-          strokeLine(
-            pen, [ax + nx * shift, ay + ny * shift], [to[0] + nx * shift, to[1] + ny * shift],
-            markColour(strategy.mark, s.theme.dark), chosen ? 2.6 : 1.2, strategy.mark?.dash ?? [], chosen ? s.theme.background : null,
-          );
-        });
-        pen.globalAlpha = 1;
-        const main = list.find((strategy) => strategy.name === s.lane);
-        if (main) at(negative, { size: 30, ring: markColour(main.mark, s.theme.dark), weight: 3, side: Math.PI / 2 });
-      }
-      at(positive, { size: 26, ring: s.theme.text, weight: 1.5, side: -Math.PI / 4 });
-    }
-    at(s.anchor, { size: 32, ring: s.theme.text, weight: 3, round: true, side: (-3 * Math.PI) / 4 });
-    return placePins(pins, size.width, size.height);
-  }
-
   function draw(s) {
-    const run = s.runs[s.run];
-    if (!run || !size.width) return;
-    view = projection(s.camera, run, size.width, size.height);
-    const at = Math.min(run.frames.length - 1, Math.floor(s.t));
-    const next = Math.min(run.frames.length - 1, at + 1);
-    const dot = clamp(4.6 * s.camera.zoom ** 0.3 * Math.sqrt(Math.min(size.width, size.height) / 420), 3.6, 12);
-    drawer.draw({
-      run, at, next, blend: s.t - at, camera: s.camera, view, colours: palette,
-      paletteKey: `${s.theme.key}/${run.digest}`, ground: parseColour(s.theme.background), size: dot, ratio: size.ratio,
-    });
+    if (!sheet || !size.width || !s.theme) return;
+    const { run } = sheet;
+    const left = leaving();
+    view = projection(s.camera, sheet, size.width, size.height);
+    const ink = inkOf(s, sheet, palette);
+    drawPoints(s, ink, left);
 
     const ground = penOf(under);
     const found = currentAnswer(s);
     let rings = null;
-    if (found && run.exact && run.distance !== "cosine") {
-      rings = paintZones(ground, {
-        view, run, colours: s.zoneColours, ...size,
-        anchor: positionAt(run, s.t, s.anchor), positive: positionAt(run, s.t, found.positive),
-      });
+    if (found && sheet.exact && run.distance !== "cosine" && !left) {
+      const [anchor, positive] = [positionAt(sheet, s.t, s.anchor), positionAt(sheet, s.t, found.positive)];
+      const known = [...anchor, ...positive].every(Number.isFinite);
+      rings = known ? paintZones(ground, { view, run: found.run, colours: s.zoneColours, ...size, anchor, positive }) : null;
     }
 
     const pen = penOf(over);
-    const shape = frameShape(run, s.frame);
-    const collapsed = shape.radius * view.scale < 9;
+    const screen = (index) => screenOf(s.t, index, left);
+    const shape = frameShape(sheet, s.frame);
+    const collapsed = shape.radius * view.scale < 9 && !left;
     drawManyThumbs(pen, s, run);
     if (rings) paintZoneNames(pen, { ...rings, colours: s.zoneColours, theme: s.theme, ...size });
-    if (s.playing || s.dragging) {
+    if ((s.playing || s.dragging) && !left) {
       for (const index of [s.anchor, found?.positive].filter((i) => i !== undefined)) {
-        paintTrail(pen, { run, t: s.t, index, view, colour: s.theme.text, ground: s.theme.background });
+        paintTrail(pen, { sheet, t: s.t, index, view, colour: s.theme.text, ground: s.theme.background });
       }
     }
-    const pins = pinsAndLines(pen, s, run);
-    pinned = pins;
-    const blocked = pins.map((p) => [p.px - p.size / 2 - 5, p.py - p.size / 2 - 5, p.px + p.size / 2 + 5, p.py + p.size / 2 + 5]);
-    // No name lies on the scale bar or under the buttons.
-    blocked.push([0, size.height - FOOT, size.width * 0.45, size.height], [size.width - 200, size.height - 44, size.width, size.height]);
-    if (!collapsed) {
-      // Two hundred names would bury the points: then only those that the picture speaks of.
-      const spoken = [s.anchor, s.hover?.index, ...pins.map((pin) => pin.index)].filter((i) => i !== undefined);
-      const wanted = run.class_names.length > MANY_CLASSES ? new Set(spoken.map((i) => run.label[i])) : null;
-      paintClassNames(pen, { run, t: s.t, frame: s.frame, view, palette, theme: s.theme, blocked, wanted, ...size });
-    }
-    const sheet = sprites.sheet(run);
-    for (const pin of pins) paintPin(pen, pin, run, sheet, s.theme);
-    if (s.hover) {
-      const [x, y] = screenOf(run, s.t, s.hover.index);
-      pen.strokeStyle = s.theme.text;
-      pen.lineWidth = 2.5;
+    pinned = placePins(paintLines(pen, s, { sheet, found, screen }), size);
+    if (!collapsed) drawNames(pen, s, screen);
+    const sprite = sprites.sheet(run);
+    for (const pin of pinned) paintPin(pen, pin, run, sprite, s.theme);
+    if (s.hover) drawRing(pen, screen(s.hover.index), s.theme);
+    if (sheet.exact) paintScaleBar(pen, { view, run, margin: s.margin ?? run.margin, theme: s.theme, ...size });
+    note.hidden = !collapsed;
+    if (collapsed) placeNote(shape);
+  }
+
+  function drawPoints(s, ink, left) {
+    const key = `${pointsKey(s)}|${ink.key}|${left ? performance.now() : ""}`;
+    if (key === drawnPoints) return;
+    drawnPoints = key;
+    const at = Math.min(sheet.frames.length - 1, Math.floor(s.t));
+    const next = Math.min(sheet.frames.length - 1, at + 1);
+    // Many points are drawn smaller, or fifty thousand would be one patch.
+    const crowd = clamp((4000 / sheet.n) ** 0.18, 0.6, 1);
+    const dot = clamp(4.6 * crowd * s.camera.zoom ** 0.3 * Math.sqrt(Math.min(size.width, size.height) / 420), 2.4, 12);
+    drawer.draw({ sheet, at, next, blend: s.t - at, view, left, ink, spots: spotsNow, ground: parseColour(s.theme.background), size: dot, ratio: size.ratio });
+  }
+
+  function drawNames(pen, s, screen) {
+    const { run } = sheet;
+    const blocked = pinned.map((p) => [p.px - p.size / 2 - 5, p.py - p.size / 2 - 5, p.px + p.size / 2 + 5, p.py + p.size / 2 + 5]);
+    // No name lies on the scale bar, under the buttons or under the legends.
+    blocked.push([0, 0, size.width, size.head], [size.width - 200, size.height - 44, size.width, size.height], footBox);
+    if (sheet.exact) blocked.push([0, size.height - FOOT, size.width * 0.45, size.height]);
+    const lit = litClasses(s);
+    // Two hundred names would bury the points: then only those that the picture speaks of.
+    const spoken = [s.anchor, s.hover?.index, ...pinned.map((pin) => pin.index)].filter((i) => i !== undefined);
+    const wanted = run.class_names.length > MANY_CLASSES ? new Set([...spoken.map((i) => run.label[i]), ...(lit ?? [])]) : null;
+    paintClassNames(pen, { sheet, frame: s.frame, screen, palette, theme: s.theme, blocked, wanted, lit, plain: colourMode(s) !== "class", ...size });
+  }
+
+  function drawRing(pen, [x, y], theme) {
+    for (const [colour, weight] of [[theme.background, 5.5], [theme.text, 2.5]]) {
+      pen.strokeStyle = colour;
+      pen.lineWidth = weight;
       pen.beginPath();
       pen.arc(x, y, 9, 0, 2 * Math.PI);
       pen.stroke();
     }
-    paintScaleBar(pen, { view, run, theme: s.theme, ...size });
-    note.hidden = !collapsed;
-    if (collapsed) {
-      setText(note, `All ${wholeNumber(run.n)} points are in this dot. Zoom in to look inside.`);
-      const [x, y] = [view.toX(shape.cx), view.toY(shape.cy)];
-      note.style.left = `${clamp(x, 110, size.width - 110)}px`;
-      // Under the pins; over them where the scale bar and the buttons need the room.
-      note.style.top = `${clamp(y + 84 < size.height - 92 ? y + 84 : y - 132, 40, size.height - 92)}px`;
-    }
+  }
+
+  function placeNote(shape) {
+    setText(note, `All ${wholeNumber(sheet.n)} points are in this dot. Zoom in to look inside.`);
+    const [x, y] = [view.toX(shape.cx), view.toY(shape.cy)];
+    note.style.left = `${clamp(x, 110, size.width - 110)}px`;
+    // Under the pins; over them where the scale bar and the buttons need the room.
+    note.style.top = `${clamp(y + 84 < size.height - 92 ? y + 84 : y - 132, size.head, size.height - 92)}px`;
   }
 
   function drawManyThumbs(pen, s, run) {
-    const sheet = sprites.sheet(run);
-    if (!sheet || s.camera.zoom < 2) return;
+    const sprite = sprites.sheet(run);
+    if (!sprite || s.camera.zoom < 2) return;
     const inside = [];
+    const spots = spotsNow();
     for (let i = 0; i < run.n && inside.length <= MANY_THUMBS; i++) {
-      const [x, y] = screenOf(run, s.t, i);
+      const [x, y] = [spots[2 * i], spots[2 * i + 1]];
       if (x > -12 && y > -12 && x < size.width + 12 && y < size.height + 12) inside.push([i, x, y]);
     }
     if (inside.length > MANY_THUMBS) return;
     const { width, height, columns, pixelated } = run.thumb;
     const zoom = 22 / Math.max(width, height);
+    const lit = litClasses(s);
     pen.imageSmoothingEnabled = !pixelated;
     for (const [i, x, y] of inside) {
+      pen.globalAlpha = !lit || lit.has(run.label[i]) ? 1 : 0.25;
       pen.fillStyle = s.theme.background;
       pen.strokeStyle = rgba(palette[run.label[i]]);
       pen.lineWidth = 1.5;
@@ -236,144 +289,111 @@ export function createMap({ state, actions, sprites }) {
       pen.fill();
       pen.stroke();
       pen.drawImage(
-        sheet.canvas, (i % columns) * width, Math.floor(i / columns) * height, width, height,
+        sprite.canvas, (i % columns) * width, Math.floor(i / columns) * height, width, height,
         x - (width * zoom) / 2, y - (height * zoom) / 2, width * zoom, height * zoom,
       );
     }
+    pen.globalAlpha = 1;
   }
 
-  // Each line has a seam in the background colour, or it would drown among a thousand points.
-  function strokeLine(pen, from, to, colour, weight, dash, ground) {
-    if (ground) strokeLine(pen, from, to, ground, weight + 2.4, [], null);
-    pen.strokeStyle = colour;
-    pen.lineWidth = weight;
-    pen.setLineDash(dash);
-    pen.beginPath();
-    pen.moveTo(...from);
-    pen.lineTo(...to);
-    pen.stroke();
-    pen.setLineDash([]);
-  }
-
-  function unitNormal([ax, ay], [bx, by]) {
-    const length = Math.hypot(bx - ax, by - ay);
-    return length > 1 ? [-(by - ay) / length, (bx - ax) / length] : [0, 0];
-  }
-
-  // --- the card ---
+  // --- what is pointed at ---
 
   function showCard(s) {
-    const run = s.runs[s.run];
-    if (!run || s.hover?.where !== "map" || drag) return;
-    const index = s.hover.index;
-    card.hidden = false;
-    paintThumb(cardThumb, run, index, 56, sprites);
-    setText(cardLabel, className(run, index));
-    setText(cardId, `id ${sampleName(run, index)}`);
-    setText(cardText, run.texts ? String(run.texts[index] ?? "") : "");
-    cardText.hidden = !cardText.textContent;
-    const far = run.exact && run.distance === "euclidean" ? mapDistance(run, s.frame, s.anchor, index) : null;
-    setText(cardFar, index === s.anchor ? "the anchor" : far === null ? "click: new anchor" : `${far} from the anchor`);
-    const [x, y] = screenOf(run, s.t, index);
-    const box = card.getBoundingClientRect();
-    card.style.left = `${clamp(x + 18, 6, Math.max(6, size.width - box.width - 6))}px`;
-    card.style.top = `${clamp(y - box.height - 14, 6, Math.max(6, size.height - box.height - 6))}px`;
+    if (!sheet || s.hover?.where !== "map" || hands.dragging()) return;
+    const [x, y] = screenOf(s.t, s.hover.index, null);
+    card.show(s, { sheet, found: currentAnswer(s), index: s.hover.index, x, y, ...size });
   }
 
-  function mapDistance(run, frame, a, b) {
-    const [[ax, ay], [bx, by]] = [positionAt(run, frame, a), positionAt(run, frame, b)];
-    const d = Math.hypot(ax - bx, ay - by);
-    return fixed(d, decimalsFor(d));
-  }
-
-  function hoverAt(index) {
+  function hoverAt(index, byKey = false) {
     const { hover } = state.get();
     if ((hover?.index ?? null) === index && (hover === null || hover.where === "map")) return;
     clearTimeout(cardTimer);
     state.set({ hover: index === null ? null : { index, where: "map" } });
     // The ring is immediate; the card waits until the pointer rests, and forgives a short slip.
     cardTimer = setTimeout(
-      () => (index === null ? (card.hidden = true) : showCard(state.get())),
-      index === null ? CARD_GRACE : card.hidden ? CARD_DELAY : 0,
+      () => {
+        if (index === null) card.hide();
+        else showCard(state.get());
+        setText(pointed, byKey && index !== null ? card.element.innerText.replace(/\s*\n\s*/g, ", ") : "");
+      },
+      index === null ? CARD_GRACE : card.hidden && !byKey ? CARD_DELAY : 0,
     );
   }
 
-  // --- pointer ---
+  const look = () => ({ view, pins: pinned, size, spots: spotsNow });
+  const hands = handleMap({ surface, hint, state, actions, look, hoverAt });
 
-  const local = (event) => {
-    const box = element.getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top];
+  const showMeaning = (yes) => {
+    meaning.hidden = !yes;
+    badge.setAttribute("aria-expanded", String(yes));
   };
-  const onControls = (event) => event.composedPath().includes(controls);
+  badge.addEventListener("pointerenter", () => showMeaning(true));
+  badge.addEventListener("pointerleave", () => showMeaning(false));
+  badge.addEventListener("focus", () => showMeaning(true));
+  badge.addEventListener("blur", () => showMeaning(false));
+  badge.addEventListener("click", () => showMeaning(true)); // a finger has no hover
 
-  element.addEventListener("pointermove", (event) => {
-    if (drag) {
-      const [dx, dy] = [event.clientX - drag.x, event.clientY - drag.y];
-      if (!drag.moved && Math.hypot(dx, dy) < 4) return;
-      if (!drag.moved) {
-        drag.moved = true;
-        hoverAt(null);
-        element.setPointerCapture(event.pointerId);
-      }
-      state.set({ steered: true, camera: { ...drag.camera, x: drag.camera.x - dx / view.scale, y: drag.camera.y + dy / view.scale } });
-    } else hoverAt(onControls(event) ? null : nearestPoint(...local(event)));
-  });
-  element.addEventListener("pointerdown", (event) => {
-    if (event.button !== 0 || onControls(event) || !view) return;
-    drag = { x: event.clientX, y: event.clientY, camera: state.get().camera, moved: false };
-  });
-  element.addEventListener("pointerup", (event) => {
-    const click = drag && !drag.moved;
-    drag = null;
-    const index = click && !onControls(event) ? nearestPoint(...local(event)) : null;
-    if (index !== null) actions.selectAnchor(index);
-  });
-  element.addEventListener("pointercancel", () => (drag = null));
-  element.addEventListener("pointerleave", () => {
-    if (!drag?.moved) drag = null;
-    hoverAt(null);
-  });
-  element.addEventListener("dblclick", (event) => {
-    if (!view || onControls(event) || nearestPoint(...local(event)) !== null) return;
-    state.set({ steered: true });
-    glideCamera(state, zoomAt(state.get().camera, view, ...local(event), event.shiftKey ? 0.4 : 2.5), 200);
-  });
-  element.addEventListener(
-    "wheel",
-    (event) => {
-      if (!view) return;
-      // A plain wheel belongs to the page: nobody should get stuck on the map while scrolling.
-      if (!event.ctrlKey && !event.metaKey) {
-        hint.hidden = false;
-        clearTimeout(hintTimer);
-        hintTimer = setTimeout(() => (hint.hidden = true), 1200);
-        return;
-      }
-      event.preventDefault();
-      state.set({ steered: true, camera: zoomAt(state.get().camera, view, ...local(event), Math.exp(-event.deltaY * 0.004)) });
-    },
-    { passive: false },
-  );
+  // --- words on the map ---
 
-  const observer = new ResizeObserver(resize);
-  observer.observe(element);
+  function write(s) {
+    const { run } = sheet;
+    spaces.update(s, sheet);
+    colours.update(s);
+    classes.update(s, palette);
+    filter.update(s);
+    colourKey.update(s);
+    lines.update(run, s.theme.dark, !sheet.exact && Boolean(currentAnswer(s)));
+    setText(badge, badgeText(s, sheet));
+    badge.toggleAttribute("data-exact", sheet.exact);
+    setText(meaning, spaceMeaning(sheet));
+    element.dataset.space = sheet.name;
+    const missing = frameShape(sheet, s.frame).lost;
+    lost.hidden = !missing;
+    if (missing) setText(lost, lostText(missing));
+    plain.hidden = drawer.kind !== "canvas2d";
+    setText(plain, "Drawn without WebGL: smooth up to about 2,000 points.");
+    foot.toggleAttribute("data-scale-bar", sheet.exact);
+    const { zoom } = s.camera;
+    const factor = Math.abs(zoom - 1) < 0.01 ? "" : `× ${zoom >= 10 ? Math.round(zoom) : zoom.toFixed(1)}`;
+    setText(zoomText, [sheet.exact ? "fixed scale" : "", factor].filter(Boolean).join(" "));
+    clearTimeout(restTimer);
+    restTimer = setTimeout(tell, REST);
+  }
 
-  state.subscribe((s, changed) => {
-    const run = s.runs[s.run];
+  /** At rest only: nobody wants to hear sixty sentences a second. */
+  function tell() {
+    const s = state.get();
+    if (!sheet || s.playing || s.dragging || s.gone) return;
+    const sentence = mapSentence(s, sheet, currentAnswer(s));
+    picture.setAttribute("aria-label", `Map of the embedding. ${sentence}`);
+    setText(told, sentence);
+  }
+
+  const observer = new ResizeObserver(() => {
+    resize();
+    const [outer, box] = [element.getBoundingClientRect(), foot.getBoundingClientRect()];
+    footBox = [box.left - outer.left - 4, box.top - outer.top - 4, box.right - outer.left + 4, box.bottom - outer.top + 4];
+    const head = 18 + bar.getBoundingClientRect().height; // the lines under the bar come and go: pins stay put
+    if (head !== size.head) state.touch("size");
+    size.head = head;
+    meaning.style.top = classes.panel.style.top = `${head - 4}px`;
+    classes.panel.style.maxHeight = `${outer.height - head - 46}px`;
+  });
+  for (const part of [element, foot, bar]) observer.observe(part);
+
+  state.subscribe((given, changed) => {
+    const run = given.runs[given.run];
     element.toggleAttribute("data-empty", !run);
-    if (!run) return;
-    if (touches(changed, "theme", "run", "runs")) {
-      palette = classColours(run.class_names.length, s.theme.dark);
-      setText(badge, run.badge);
-      badge.toggleAttribute("data-exact", Boolean(run.exact));
-    }
-    const zoom = s.camera.zoom;
-    setText(zoomText, Math.abs(zoom - 1) < 0.01 ? "fixed scale" : `fixed scale × ${zoom >= 10 ? Math.round(zoom) : zoom.toFixed(1)}`);
+    surface.tabIndex = run ? 0 : -1;
+    if (!run || !touches(changed, ...OVERLAID)) return;
+    const s = follow(given);
+    if (touches(changed, "theme", "run", "runs")) palette = classColours(run.class_names.length, s.theme.dark);
+    if (changed.size > 1 || !touches(changed, "t", "hover")) write(s);
     draw(s);
-    if (!card.hidden && touches(changed, "frame", "run", "anchor")) {
+    if (!card.hidden && touches(changed, "frame", "run", "anchor", "space", "layouts")) {
       // Its distance is another one now; without a hovered point, after a click say, it goes.
       if (s.hover?.where === "map") showCard(s);
-      else card.hidden = true;
+      else card.hide();
     }
   });
 
@@ -384,17 +404,19 @@ export function createMap({ state, actions, sprites }) {
     /** Page coordinates of a sample, for tests: a canvas has no elements to ask. */
     project(index) {
       const s = state.get();
-      const run = s.runs[s.run];
-      if (!run) return null;
+      const shown = shownSheet(s);
+      if (!shown) return null;
       const box = element.getBoundingClientRect();
-      const now = projection(s.camera, run, box.width, box.height);
-      const [x, y] = positionAt(run, s.t, index);
+      const now = projection(s.camera, shown, box.width, box.height);
+      const [x, y] = positionAt(shown, s.t, index);
       return { x: box.left + now.toX(x), y: box.top + now.toY(y) };
     },
     stop() {
       observer.disconnect();
-      clearTimeout(cardTimer);
-      clearTimeout(hintTimer);
+      for (const timer of [cardTimer, restTimer]) clearTimeout(timer);
+      cancelAnimationFrame(passing);
+      hands.stop();
+      spaces.stop();
       drawer.stop();
     },
   };
@@ -402,7 +424,8 @@ export function createMap({ state, actions, sprites }) {
 
 /** The opening camera: the whole run, or `zoom` times nearer around the middle of what is there now. */
 export function openingCamera(run, frame, zoom) {
-  if (!zoom || zoom === 1) return homeCamera(run);
-  const [x, y] = frameShape(run, frame).middle;
-  return { x, y, zoom };
+  if (!zoom || zoom === 1) return homeCamera();
+  const { centre, extent } = run;
+  const [x, y] = frameShape(ownSheet(run), frame).middle;
+  return { x: (x - centre[0]) / extent, y: (y - centre[1]) / extent, zoom };
 }

@@ -4,42 +4,45 @@ import { rgba } from "./theme.js";
 /** A drawer of points on a plain canvas, with the interface of the WebGL one. */
 export function createFlatPoints(canvas) {
   const context = canvas.getContext("2d");
-  let stamps = [];
+  let stamps = new Map();
   let stampKey = "";
 
-  // One little picture per class: drawImage of a ready disc is several times cheaper than an arc per point.
-  function stampsFor(colours, ground, size, ratio, key) {
-    const wanted = `${key}/${size}/${ratio}`;
-    if (wanted === stampKey) return stamps;
-    stampKey = wanted;
-    const side = Math.ceil(size * ratio) + 2;
-    stamps = colours.map((colour) => {
+  // One little picture per colour: drawImage of a ready disc is several times cheaper than an arc per point.
+  function stampOf([r, g, b, a], ground, side, radius) {
+    const word = (r | (g << 8) | (b << 16) | (a << 24)) >>> 0;
+    if (!stamps.has(word)) {
       const stamp = new OffscreenCanvas(side, side);
       const pen = stamp.getContext("2d");
+      pen.globalAlpha = a / 255;
       pen.beginPath();
-      pen.arc(side / 2, side / 2, (size * ratio) / 2 - 0.4, 0, 2 * Math.PI);
-      pen.fillStyle = rgba(colour, 0.92);
+      pen.arc(side / 2, side / 2, radius, 0, 2 * Math.PI);
+      pen.fillStyle = rgba([r, g, b]);
       pen.fill();
       pen.strokeStyle = rgba(ground, 0.7);
       pen.stroke();
-      return stamp;
-    });
-    return stamps;
+      stamps.set(word, stamp);
+    }
+    return stamps.get(word);
   }
 
   return {
     kind: "canvas2d",
-    draw({ run, at, next, blend, view, colours, paletteKey, ground, size, ratio }) {
-      const discs = stampsFor(colours, ground, size, ratio, paletteKey);
+    draw({ sheet, spots, ink, ground, size, ratio }) {
+      const side = Math.ceil(size * ratio) + 2;
+      const key = `${ground}/${size}/${ratio}`;
+      if (key !== stampKey || stamps.size > 600) stamps = new Map();
+      stampKey = key;
+      const discs = ink.inks.map((colour) => stampOf(colour, ground, side, (size * ratio) / 2 - 0.4));
       context.setTransform(1, 0, 0, 1, 0, 0);
       context.clearRect(0, 0, canvas.width, canvas.height);
-      const [a, b] = [at * run.n * 2, next * run.n * 2];
-      for (let i = 0; i < run.n; i++) {
-        const disc = discs[run.label[i]];
-        const [j, k] = [a + 2 * i, b + 2 * i];
-        const x = view.toX(run.pos[j] + (run.pos[k] - run.pos[j]) * blend) * ratio;
-        const y = view.toY(run.pos[j + 1] + (run.pos[k + 1] - run.pos[j + 1]) * blend) * ratio;
-        context.drawImage(disc, x - disc.width / 2, y - disc.width / 2);
+      const places = spots();
+      for (let k = 0; k < sheet.n; k++) {
+        const i = ink.order ? ink.order[k] : k;
+        const [x, y] = [places[2 * i] * ratio, places[2 * i + 1] * ratio];
+        // Not a number is no place, and is left out.
+        if (x > -side && y > -side && x < canvas.width + side && y < canvas.height + side) {
+          context.drawImage(discs[ink.of[i]], x - side / 2, y - side / 2);
+        }
       }
     },
     stop() {},

@@ -4,16 +4,15 @@ import { niceStep, tickText } from "./scale.js";
 import { initialsOf } from "./sprite.js";
 import { rgba } from "./theme.js";
 
-/** Position of a sample at time t (in frames, fractional while tweening). */
-export function positionAt(run, t, index) {
-  const at = Math.min(run.frames.length - 1, Math.floor(t));
-  const next = Math.min(run.frames.length - 1, at + 1);
-  const [j, k] = [2 * (at * run.n + index), 2 * (next * run.n + index)];
+/** Position of a sample at time t (in frames, fractional while tweening); NaN where it has none. */
+export function positionAt(sheet, t, index) {
+  const { pos, n, frames } = sheet;
+  const at = Math.min(frames.length - 1, Math.floor(t));
+  const next = Math.min(frames.length - 1, at + 1);
+  const [j, k] = [2 * (at * n + index), 2 * (next * n + index)];
   const blend = t - at;
-  return [
-    run.pos[j] + (run.pos[k] - run.pos[j]) * blend,
-    run.pos[j + 1] + (run.pos[k + 1] - run.pos[j + 1]) * blend,
-  ];
+  if (!blend) return [pos[j], pos[j + 1]]; // a sample that is lost in the next frame is still here in this one
+  return [pos[j] + (pos[k] - pos[j]) * blend, pos[j + 1] + (pos[k + 1] - pos[j + 1]) * blend];
 }
 
 function medianOf(values) {
@@ -21,38 +20,62 @@ function medianOf(values) {
   return values[values.length >> 1];
 }
 
+const SHAPE_SAMPLE = 4000; // samples that decide the shape of a frame; sorting 50,000 would cost a drawn frame
 const shapesOfFrames = new WeakMap();
+const spokesmenOfRuns = new WeakMap();
 
-/** Where each class sits in a frame (the member nearest to the median) where the cloud is, and how wide. */
-export function frameShape(run, frame) {
-  if (!shapesOfFrames.has(run)) shapesOfFrames.set(run, []);
-  const known = shapesOfFrames.get(run);
-  if (known[frame]) return known[frame];
+/** Samples by class, evenly thinned out to about SHAPE_SAMPLE in all, at least 16 of each class that has them. */
+function spokesmen(run) {
+  if (spokesmenOfRuns.has(run)) return spokesmenOfRuns.get(run);
   const members = run.class_names.map(() => []);
   for (let i = 0; i < run.n; i++) members[run.label[i]]?.push(i);
-  const offset = 2 * frame * run.n;
+  const most = Math.max(16, Math.ceil(SHAPE_SAMPLE / members.length));
+  const few = run.n <= SHAPE_SAMPLE ? members : members.map((list) => evenly(list, most));
+  spokesmenOfRuns.set(run, few);
+  return few;
+}
+
+function evenly(list, most) {
+  if (list.length <= most) return list;
+  return Array.from({ length: most }, (_, i) => list[Math.floor((i * list.length) / most)]);
+}
+
+/** Where each class sits in a frame (the member nearest to its median), where the cloud is, how wide, and how many
+ * samples have no place in it. */
+export function frameShape(sheet, frame) {
+  if (!shapesOfFrames.has(sheet)) shapesOfFrames.set(sheet, []);
+  const known = shapesOfFrames.get(sheet);
+  if (known[frame]) return known[frame];
+  const { pos, n } = sheet;
+  const offset = 2 * frame * n;
+  const xOf = (i) => pos[offset + 2 * i];
+  const yOf = (i) => pos[offset + 2 * i + 1];
+  const here = (i) => Number.isFinite(xOf(i)) && Number.isFinite(yOf(i));
+  const members = spokesmen(sheet.run).map((list) => list.filter(here));
   const centres = members.map((list) => {
     if (!list.length) return null;
-    const x = medianOf(Float32Array.from(list, (i) => run.pos[offset + 2 * i]));
-    const y = medianOf(Float32Array.from(list, (i) => run.pos[offset + 2 * i + 1]));
+    const x = medianOf(Float32Array.from(list, xOf));
+    const y = medianOf(Float32Array.from(list, yOf));
     let best = list[0];
     let nearest = Infinity;
     for (const i of list) {
-      const d = (run.pos[offset + 2 * i] - x) ** 2 + (run.pos[offset + 2 * i + 1] - y) ** 2;
+      const d = (xOf(i) - x) ** 2 + (yOf(i) - y) ** 2;
       if (d < nearest) [best, nearest] = [i, d];
     }
     return best;
   });
-  const all = Float32Array.from({ length: run.n }, (_, i) => run.pos[offset + 2 * i]);
-  const tall = Float32Array.from({ length: run.n }, (_, i) => run.pos[offset + 2 * i + 1]);
+  let lost = 0;
+  for (let i = 0; i < n; i++) if (!(Math.abs(xOf(i)) < Infinity && Math.abs(yOf(i)) < Infinity)) lost++;
+  const some = members.flat();
+  if (!some.length) return (known[frame] = { centres, cx: 0, cy: 0, middle: [0, 0], radius: 0, lost });
+  const all = Float32Array.from(some, xOf);
+  const tall = Float32Array.from(some, yOf);
   const [cx, cy] = [medianOf(all), medianOf(tall)];
-  const reach = Float32Array.from({ length: run.n }, (_, i) =>
-    Math.hypot(run.pos[offset + 2 * i] - cx, run.pos[offset + 2 * i + 1] - cy),
-  ).sort();
+  const reach = Float32Array.from(some, (i) => Math.hypot(xOf(i) - cx, yOf(i) - cy)).sort();
   // Of a lopsided cloud the median is no centre: half the picture would be empty. Both axes are sorted by now.
-  const [low, high] = [Math.floor(0.01 * (run.n - 1)), Math.ceil(0.99 * (run.n - 1))];
+  const [low, high] = [Math.floor(0.01 * (some.length - 1)), Math.ceil(0.99 * (some.length - 1))];
   const middle = [(all[low] + all[high]) / 2, (tall[low] + tall[high]) / 2];
-  known[frame] = { centres, cx, cy, middle, radius: reach[Math.floor(0.98 * (run.n - 1))] };
+  known[frame] = { centres, cx, cy, middle, radius: reach[Math.floor(0.98 * (some.length - 1))], lost };
   return known[frame];
 }
 
@@ -101,24 +124,25 @@ const TRAIL = 5; // recorded frames
 const CHIP_NUDGES = [[0, 0], [0, -20], [0, 20], [2, 0], [-2, 0], [1.5, -18], [-1.5, 18]];
 
 /** Zone names on the rings, where they fit: the map and the ruler are the same picture. */
-export function paintZoneNames(pen, { x, y, near, far, colours, theme, width, height }) {
+export function paintZoneNames(pen, { x, y, near, far, colours, theme, width, height, head }) {
   pen.font = `650 12.5px ${theme.font}`;
   pen.textAlign = "center";
   pen.textBaseline = "middle";
   for (const [name, radius, room, colour] of [["hard", near, near - 12, colours.hardInk], ["semi-hard", far, far - near, colours.semiInk]]) {
     if (room < 22 || radius < 34 || far < 60) continue;
     // At the top of the ring; at its foot where the top is out of the picture.
-    const top = y - radius + 11 > 12 ? y - radius + 11 : y + radius - 11;
-    if (top < 12 || top > height - 30 || x < 36 || x > width - 36) continue;
+    const top = y - radius + 11 > head ? y - radius + 11 : y + radius - 11;
+    if (top < head || top > height - 30 || x < 36 || x > width - 36) continue;
     haloText(pen, name, x, top, colour, theme.background);
   }
 }
 
 /** Where a sample came from: its last few frames, fading. */
-export function paintTrail(pen, { run, t, index, view, colour, ground }) {
+export function paintTrail(pen, { sheet, t, index, view, colour, ground }) {
   const points = [];
   for (let i = 0; i <= TRAIL; i++) {
-    const [x, y] = positionAt(run, Math.max(0, t - i), index);
+    const [x, y] = positionAt(sheet, Math.max(0, t - i), index);
+    if (!Number.isFinite(x) || !Number.isFinite(y)) return;
     points.push([view.toX(x), view.toY(y)]);
   }
   pen.lineCap = "round";
@@ -139,43 +163,48 @@ export function paintTrail(pen, { run, t, index, view, colour, ground }) {
 
 /** Class names on chips at their medoids; a name that would cover another one is left out.
  *
- * `wanted` = the labels to name, or null for all. */
-export function paintClassNames(pen, { run, t, frame, view, palette, theme, width, height, blocked, wanted }) {
+ * `screen` = where a sample is drawn, `wanted` = the labels to name, or null for all, `lit` = those that stay in front, or
+ * null for all, `plain` = chips without the class's colour, where points have none either. */
+export function paintClassNames(pen, { sheet, frame, screen, palette, theme, width, height, blocked, wanted, lit, plain }) {
   const taken = [...blocked];
   pen.font = `700 13px ${theme.font}`;
   pen.textAlign = "center";
   pen.textBaseline = "middle";
-  frameShape(run, frame).centres.forEach((medoid, label) => {
-    if (medoid === null || (wanted && !wanted.has(label))) return;
-    const [px, py] = positionAt(run, t, medoid);
-    const [x, y] = [view.toX(px), view.toY(py)];
-    const text = shortName(run, medoid, 14);
+  const { centres } = frameShape(sheet, frame);
+  const labels = centres.map((_, label) => label).filter((label) => centres[label] !== null && (!wanted || wanted.has(label)));
+  labels.sort((a, b) => Number(lit?.has(b) ?? 0) - Number(lit?.has(a) ?? 0)); // who is asked for gets a place first
+  for (const label of labels) {
+    const [x, y] = screen(centres[label]);
+    const text = shortName(sheet.run, centres[label], 14);
     const half = Math.max(10, pen.measureText(text).width / 2 + 6);
     const spot = CHIP_NUDGES.map(([dx, dy]) => [x + dx * half, y + dy]).find(([cx, cy]) => {
       const box = [cx - half, cy - 10, cx + half, cy + 10];
-      if (box[0] < 0 || box[1] < 0 || box[2] > width || box[3] > height) return false;
+      if (!(box[0] >= 0 && box[1] >= 0 && box[2] <= width && box[3] <= height)) return false;
       return !taken.some((b) => box[0] < b[2] && box[2] > b[0] && box[1] < b[3] && box[3] > b[1]);
     });
-    if (!spot) return;
+    if (!spot) continue;
     const [cx, cy] = spot;
     taken.push([cx - half, cy - 10, cx + half, cy + 10]);
+    pen.globalAlpha = !lit || lit.has(label) ? 1 : 0.3;
     pen.beginPath();
     pen.roundRect(cx - half, cy - 10, 2 * half, 20, 10);
-    pen.fillStyle = rgba(palette[label]);
+    pen.fillStyle = plain ? theme.background : rgba(palette[label]);
     pen.fill();
     pen.lineWidth = 1.5;
-    pen.strokeStyle = theme.background;
+    pen.strokeStyle = plain ? theme.text : theme.background;
     pen.stroke();
-    pen.fillStyle = theme.dark ? "#10131a" : "#ffffff";
+    pen.fillStyle = plain ? theme.text : theme.dark ? "#10131a" : "#ffffff";
     pen.fillText(text, cx, cy + 0.5);
-  });
+    pen.globalAlpha = 1;
+  }
 }
 
 /** px at the bottom of the map that belong to the scale bar and the buttons. */
 export const FOOT = 30;
 
-/** Puts each pin beside its point, away from the others, and pushes overlapping pins apart. */
-export function placePins(pins, width, height) {
+/** Puts each pin beside its point, away from the others, and pushes overlapping pins apart; `head` px stay free above. */
+export function placePins(pins, { width, height, head }) {
+  if (!pins.length) return pins;
   const cx = pins.reduce((sum, pin) => sum + pin.x, 0) / pins.length;
   const cy = pins.reduce((sum, pin) => sum + pin.y, 0) / pins.length;
   const widest = Math.max(...pins.map((pin) => Math.hypot(pin.x - cx, pin.y - cy)));
@@ -204,8 +233,7 @@ export function placePins(pins, width, height) {
       }
       const room = a.size / 2 + 4;
       a.px = Math.min(width - room, Math.max(room, a.px));
-      const badge = a.px + room > width - 260 ? 36 : 0; // the badge stands in the upper right corner
-      a.py = Math.min(height - room - FOOT, Math.max(room + badge, a.py));
+      a.py = Math.min(height - room - FOOT, Math.max(room + head, a.py));
     }
   }
   return pins;
@@ -258,8 +286,7 @@ export function paintPin(pen, pin, run, sheet, theme) {
 }
 
 /** The margin as a bar, or a round length with its relation to the margin where the margin would not fit. */
-export function paintScaleBar(pen, { view, run, theme, width, height }) {
-  const { margin } = run;
+export function paintScaleBar(pen, { view, run, margin, theme, width, height }) {
   let [length, text] = [margin, `margin ${tickText(margin)}`];
   const fits = margin * view.scale;
   if (run.distance !== "euclidean") {

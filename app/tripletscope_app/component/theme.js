@@ -37,7 +37,8 @@ const FEW_DARK = [
   "#8d9bff", "#7cc8f2", "#56cfbb", "#63c071", "#cfc85a", "#f0cd74", "#f2909c", "#d46fa3", "#d58ede", "#b4bac4",
 ];
 
-function oklch(lightness, chroma, hue) {
+/** [r, g, b] of a colour by lightness 0..1, chroma and hue in radians: equal steps look equal. */
+export function oklch(lightness, chroma, hue) {
   const a = chroma * Math.cos(hue);
   const b = chroma * Math.sin(hue);
   const l = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3;
