@@ -253,7 +253,10 @@ def test_reduced_motion_has_no_tween(open_page: Callable[..., Any]) -> None:
 def test_a_click_on_a_point_makes_it_the_anchor(open_page: Callable[..., Any], truth: dict[str, Any]) -> None:
     page = open_page(query="")
     told = truth["answers"]["fake-random"]
-    wanted = lonely_point(page, {1000, *told["candidates"]})
+    positive = told["positives"][0]
+    pick = expected(truth, "fake-random", 30, "random", positive)
+    assert pick is not None
+    wanted = lonely_point(page, {1000, positive, pick["negative"]})  # these have pins beside them
     page.mouse.move(*where(page, wanted))
     wait_for(page, f"e.dataset.hover === '{wanted}'")
     page.wait_for_selector(".ts-card:not([hidden])")
