@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from tripletscope_app import component, gallery, loaders, state, widgets
+from tripletscope_app import component, gallery, loaders, projections, state, widgets
 from tripletscope_app.asides_view import bring_asides
 from tripletscope_app.loaders import Loaded, Race
 
@@ -43,6 +43,7 @@ def watch() -> None:
     _instrument(race, loaded)
     _words(race)
     bring_asides(race, loaded)
+    projections.bring_maps(loaded)
     widgets.helper().start()  # after the draw: torch is imported over there while a person looks
 
 
@@ -57,6 +58,7 @@ def _instrument(race: Race, loaded: Loaded) -> None:
     widgets.run_notes(loaded)
     widgets.downloads(loaded.runs[chosen.run], chosen.step)
     widgets.candidates_table(loaded, chosen, told)
+    projections.wake()
 
 
 @st.fragment

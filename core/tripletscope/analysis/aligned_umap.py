@@ -186,7 +186,7 @@ def _widths(excess: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """(N,) the width s at which sum(exp(-excess / s)) is log2(number of neighbours), by bisection."""
     target = np.log2(np.maximum(counts, 1))
     low, high = np.zeros(len(excess)), np.full(len(excess), np.inf)
-    width = np.maximum(np.where(np.isfinite(excess), excess, 0.0).mean(axis=1), 1e-12)
+    width: np.ndarray = np.maximum(np.where(np.isfinite(excess), excess, 0.0).mean(axis=1), 1e-12)
     for _ in range(40):
         heavy = np.exp(-excess / width[:, None]).sum(axis=1) > target
         high, low = np.where(heavy, width, high), np.where(heavy, low, width)

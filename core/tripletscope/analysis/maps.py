@@ -24,7 +24,7 @@ from tripletscope.analysis.work import Progress, ShouldStop, Work
 from tripletscope.datasets import sample_data_dir
 from tripletscope.errors import DataError
 from tripletscope.store.reader import Run
-from tripletscope.store.views import is_writable, keep_view, read_view, view_name
+from tripletscope.store.views import find_view, is_writable, keep_view, read_view, view_name
 
 Kind = Literal["umap", "own"]
 KINDS: tuple[Kind, ...] = ("umap", "own")
@@ -42,26 +42,27 @@ class Map:
     Attributes:
         kind: "umap" or "own".
         steps: of the frames.
-        positions: (F, n, 2); of "umap" the unit means nothing, of "own" it is that of the embedding.
-        badge: what the map says about itself.
+        positions: (F, n, 2) of "umap", in a unit that means nothing; None of "own": `projection.project` has them.
         kept: (F,) mean share of the 15 nearest neighbours that are among the 15 nearest on the map.
         trust: (F,) trustworthiness with 15 neighbours.
         moved: (F, n) how far each sample moved in the embedding since the frame before; NaN in the first.
         stayed: (F, n) share of its 15 nearest neighbours that it kept since the frame before (Jaccard); NaN likewise.
         seconds: what it cost, in processor time.
-        path: where it is kept; None when it was not kept.
     """
 
     kind: Kind
     steps: list[int]
-    positions: Float32[np.ndarray, "F n 2"]
-    badge: str
+    positions: Float32[np.ndarray, "F n 2"] | None
     kept: Float32[np.ndarray, " F"]
     trust: Float32[np.ndarray, " F"]
     moved: Float32[np.ndarray, "F n"]
     stayed: Float32[np.ndarray, "F n"]
     seconds: float
-    path: Path | None = None
+
+    @property
+    def badge(self) -> str:
+        """What a map says of itself, before its numbers."""
+        return "UMAP, aligned through time" if self.kind == "umap" else "the run's own map"
 
 
 def kept_map(run: Run, kind: Kind) -> Map | None:
@@ -72,9 +73,8 @@ def kept_map(run: Run, kind: Kind) -> Map | None:
         >>> kept_map(run, "umap") is None
         True
     """
-    steps = list(run.frame_steps)
-    name = view_name(run, kind, _parameters(kind))
-    found = read_view(run, name)
+    steps, path = list(run.frame_steps), where_kept(run, kind)
+    found = None if path is None else read_view(path)
     if not steps or found is None:
         return None
     shape = (len(steps), len(run.probe_rows))
@@ -83,13 +83,12 @@ def kept_map(run: Run, kind: Kind) -> Map | None:
     if any(key not in found or found[key].shape != size for key, size in wanted.items()):
         return None
     arrays: dict[str, Any] = {key: found[key].astype(np.float32) for key in wanted}
-    positions = arrays.pop("positions", None)
-    if positions is None:
-        shown = project(_frames(run))
-        positions, badge = shown.positions, shown.badge
-    else:
-        badge = umap_badge()
-    return Map(kind, steps, positions, badge, **arrays, seconds=float(found.get("seconds", np.nan)))
+    return Map(kind, steps, arrays.pop("positions", None), **arrays, seconds=float(found.get("seconds", np.nan)))
+
+
+def where_kept(run: Run, kind: Kind) -> Path | None:
+    """The file that holds the map, or None."""
+    return find_view(run, view_name(run, kind, _parameters(kind)))
 
 
 def make_map(
@@ -118,7 +117,7 @@ def make_map(
     if kind == "umap":
         told = progress and (lambda done, total: progress(done, total + measuring))
         layout = aligned_umap.align(frames, distance=run.distance, seed=SEED, progress=told, should_stop=should_stop)
-        found, positions, badge, stayed = layout.neighbours, layout.positions, umap_badge(), layout.stayed
+        found, positions, stayed = layout.neighbours, layout.positions, layout.stayed
         before = aligned_umap.units(len(frames))
         work = Work(before + measuring, progress, should_stop)
         work.done = before
@@ -127,8 +126,7 @@ def make_map(
         found = neighbours_through_time(
             frames, aligned_umap.NEIGHBOURS, run.distance, on_frame=lambda: work.advance(aligned_umap.SEARCH)
         )
-        shown = project(frames)
-        positions, badge = shown.positions, shown.badge
+        positions = project(frames).positions
         stayed = aligned_umap.stayed_through_time(found, len(frames[0]))
     numbers: list[Fidelity] = []
     for frame, place, near in zip(frames, positions, found, strict=True):
@@ -137,8 +135,7 @@ def make_map(
     return Map(
         kind=kind,
         steps=list(run.frame_steps),
-        positions=positions,
-        badge=badge,
+        positions=positions if kind == "umap" else None,
         kept=np.array([each.kept for each in numbers], np.float32),
         trust=np.array([each.trust for each in numbers], np.float32),
         moved=moved_through_time(frames),
@@ -166,16 +163,11 @@ def keep_map(run: Run, made: Map, *, positions: Any = np.float32, beside: bool |
         "stayed": made.stayed.astype(np.float16),
         "seconds": np.array(made.seconds, np.float32),
     }
-    if made.kind == "umap":
+    if made.positions is not None:
         arrays["positions"] = made.positions.astype(positions)
     if beside is None:
         beside = is_writable(run) and not run.path.resolve().is_relative_to(sample_data_dir().resolve())
     return keep_view(run, view_name(run, made.kind, _parameters(made.kind)), arrays, beside=beside)
-
-
-def umap_badge() -> str:
-    """What the aligned map says of itself, before its numbers."""
-    return "UMAP, aligned through time"
 
 
 def _parameters(kind: Kind) -> Mapping[str, Any]:

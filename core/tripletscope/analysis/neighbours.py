@@ -42,7 +42,7 @@ class Neighbours:
     @property
     def usable(self) -> np.ndarray:
         """(N,) whether the sample has a position at all."""
-        return np.asarray(self.index[:, :1] >= 0).any(axis=1)
+        return np.asarray((self.index[:, :1] >= 0).any(axis=1))
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Points:
         if distance not in DISTANCES:
             raise UnknownNameError("distance", distance, DISTANCES)
         points = np.array(frame, dtype=np.float64)
-        good = np.isfinite(points).all(axis=1)
+        good = np.asarray(np.isfinite(points).all(axis=1))
         points[~good] = 0.0
         if distance == "cosine":
             points /= np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-300)

@@ -32,8 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--space",
         choices=("umap", "own"),
         default="umap",
-        help="umap: laid out frame by frame, aligned through time; own: what the map that the run opens with keeps, and "
-        "how far every sample truly moved (default: umap)",
+        help="umap: laid out frame by frame, aligned through time; own: what the map that the run opens with keeps, "
+        "and how far every sample truly moved (default: umap)",
     )
     parser.add_argument("--out", metavar="FILE", help="also write positions and numbers to a .npz or .parquet file")
     parser.add_argument("--overwrite", action="store_true", help="replace FILE where it exists")
@@ -144,29 +144,35 @@ def write(opened: Run, found: Map, out: Path) -> None:
     """Nothing; the file holds the map: arrays by name (.npz), or one row per frame and sample (.parquet)."""
     import numpy as np
 
+    from tripletscope.analysis.projection import project
     from tripletscope.store.layout import replace
 
     rows = np.asarray(opened.probe_rows)
     ids, labels = [opened.samples.id_of(int(row)) for row in rows], np.asarray(opened.samples.labels)[rows]
-    temporary = out.with_name(out.name + ".tmp")
+    positions = found.positions
+    if positions is None:
+        positions = project([np.asarray(opened.frames[step], np.float32) for step in found.steps]).positions
     if out.suffix == ".npz":
         import io
 
         content = io.BytesIO()
-        arrays = {name: getattr(found, name) for name in ("positions", "kept", "trust", "moved", "stayed")}
-        np.savez_compressed(content, steps=found.steps, ids=np.asarray(ids), labels=labels, **arrays)
+        arrays = {name: getattr(found, name) for name in ("kept", "trust", "moved", "stayed")}
+        np.savez_compressed(
+            content, steps=found.steps, ids=np.asarray(ids), labels=labels, positions=positions, **arrays
+        )
         replace(out, content.getvalue())
         return
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    frames, count = found.positions.shape[:2]
-    flat = {"x": found.positions[..., 0], "y": found.positions[..., 1], "moved": found.moved, "stayed": found.stayed}
+    frames, count = positions.shape[:2]
+    flat = {"x": positions[..., 0], "y": positions[..., 1], "moved": found.moved, "stayed": found.stayed}
     table: dict[str, Any] = {
         "step": np.repeat(np.asarray(found.steps, np.int32), count),
         "id": ids * frames,
         "label": np.tile(labels, frames).astype(np.int32),
     }
+    temporary = out.with_name(out.name + ".tmp")
     pq.write_table(pa.table(table | {name: values.ravel() for name, values in flat.items()}), temporary)
     os.replace(temporary, out)
 
@@ -180,7 +186,7 @@ def _serve(args: argparse.Namespace) -> int:
     {"run": PATH, "state": "running", "done": 3, "total": 90}, then "ready", or "failed" with a "message".
     """
     if hasattr(os, "nice"):
-        os.nice(10)  # whoever watches the page goes first
+        os.nice(5)  # whoever watches the page goes first
     # What libraries print must not mix with our lines: keep the pipe for ourselves, and send prints to stderr.
     pipe = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

@@ -36,16 +36,19 @@ def view_name(run: Run, kind: str, parameters: Mapping[str, Any]) -> str:
     return f"{kind}-{hashlib.blake2b(text.encode(), digest_size=6).hexdigest()}.npz"
 
 
-def read_view(run: Run, name: str) -> Arrays | None:
-    """The arrays of a kept view, from the run's own folder or from the cache; None when there is none to be read."""
-    kept = cache.kept("views", name)
-    for path in (layout.view_path(run.path, name), *([kept] if kept else [])):
-        # A damaged file is as good as none: the view can be computed again.
-        with (
-            suppress(OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile),
-            np.load(path, allow_pickle=False) as content,
-        ):
-            return {key: content[key] for key in content.files}
+def find_view(run: Run, name: str) -> Path | None:
+    """The file of a kept view, in the run's own folder or in the cache; None when there is none."""
+    beside = layout.view_path(run.path, name)
+    return beside if beside.is_file() else cache.kept("views", name)
+
+
+def read_view(path: Path) -> Arrays | None:
+    """The arrays of a kept view; None for a damaged file, which is as good as none: the view can be computed again."""
+    with (
+        suppress(OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile),
+        np.load(path, allow_pickle=False) as content,
+    ):
+        return {key: content[key] for key in content.files}
     return None
 
 
