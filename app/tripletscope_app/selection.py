@@ -228,7 +228,8 @@ def cast_of(
 ) -> dict[str, Any]:
     """Who plays in a race: title, the race's buttons, the strategies' lanes. The same for every click.
 
-    `links` are the runs' names in an address. The cast's `name` is that of its content: the view says which cast it means, and the page has it already.
+    `links` are the runs' names in an address. The cast's `name` is that of its content: the view says which cast it
+    means, and the page has it already.
     """
     same = "Same data, same start, same batches; only the choice of negative differs."
     how = "the recorded training, frame by frame" if runs[0].state == "finished" else runs[0].state_text

@@ -144,7 +144,9 @@ def test_what_travels_with_every_click_is_a_few_lines():
     """Streamlit sends a component's code with each change of its data; the instrument's own code goes once, apart."""
     from tripletscope_app import component
 
-    assert len(component._read("stub.js")) < 2_000
-    code = component.shelved(component.bundle("view"), component.style())
+    assert len(component._COMMENT.sub("", component._read("stub.js"))) < 600
+    code = component.shelved()
     assert code.count("export default") == 1
     assert "ts-instrument" in code
+    for function in component.SHELVED.values():
+        assert f"\nfunction {function}(" in code, "each kind of component has its code in the page"

@@ -4,13 +4,15 @@ No build step: the modules beside this file are joined in the order of modules.j
 Streamlit sends a component's code again with every change of its data, so what is constant has components of its own,
 which are sent once: one brings the instrument's code and style, one for each run brings its frames. The view that
 changes is a few lines that find them in the page, and small JSON. Scrubbing costs nothing.
+
+So there is one stub for all kinds of components but the one that brings the code.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -30,10 +32,11 @@ def _read(name: str) -> str:
 @cache
 def bundle(entry: str) -> str:
     """One ES module with everything that `entry` ("view", "loader", …) needs, in the order of modules.json."""
-    parts = []
-    for name in json.loads(_read("modules.json"))[entry]:
-        parts.append(f"// {name}\n" + _EXPORT.sub("", _IMPORT.sub("", _read(name))))
-    return "\n".join(parts)
+    return _joined(json.loads(_read("modules.json"))[entry])
+
+
+def _joined(names: Iterable[str]) -> str:
+    return "\n".join(f"// {name}\n" + _EXPORT.sub("", _IMPORT.sub("", _read(name))) for name in names)
 
 
 @cache
@@ -42,38 +45,46 @@ def style() -> str:
     return "\n".join(_read(name) for name in json.loads(_read("modules.json"))["style"])
 
 
-def shelved(module: str, css: str) -> str:
-    """The module as one that draws nothing: it leaves the drawing function of `module` in the page for the view."""
-    named = _DEFAULT.search(module)
-    assert named is not None, "the last module exports a named default function"
-    tail = f"""
+#: Streamlit sends a message of this many bytes once and names it afterwards; smaller ones it sends again and again.
+CACHED_FROM = 12_000
+#: Components whose code lies in the page, each with the drawing function of its module.
+SHELVED = {"view": "showInstrument", "loader": "loadBytes", "news": "pinNews", "ticker": "tickLater"}
+
+
+def shelved() -> str:
+    """All code and style as one module that draws nothing: it takes what the stubs of the components are given."""
+    modules = json.loads(_read("modules.json"))
+    names = [*modules["view"], *(name for kind in SHELVED for name in modules[kind] if name not in modules["view"])]
+    code = _DEFAULT.sub(r"function \1", _joined(names))
+    takers = ", ".join(f"{kind}: {function}" for kind, function in SHELVED.items())
+    return f"""{code}
 const instrumentSheet = new CSSStyleSheet();
-instrumentSheet.replaceSync({json.dumps(css)});
-const instrumentStops = new WeakMap();
-function showDressed(given) {{
+instrumentSheet.replaceSync({json.dumps(style())});
+const takers = {{ {takers} }};
+const leavers = new WeakMap();
+function takeGiven(kind, given) {{
   const root = given.parentElement;
-  if (!root.adoptedStyleSheets.includes(instrumentSheet)) root.adoptedStyleSheets.push(instrumentSheet);
-  instrumentStops.set(root, {named[1]}({{ ...given, data: given.data?.[0] }}));
+  const {{ adoptedStyleSheets: sheets }} = root;
+  if (kind === "view" && !sheets.includes(instrumentSheet)) sheets.push(instrumentSheet);
+  leavers.set(root, takers[kind]({{ ...takingTurns(given), data: kind === "view" ? given.data?.[0] : given.data }}));
 }}
 export default function shelveCode() {{
-  if (globalThis.__tripletscope_show) return;
-  globalThis.__tripletscope_show = showDressed;
-  globalThis.__tripletscope_hide = (root) => instrumentStops.get(root)?.();
-  for (const given of (globalThis.__tripletscope_views ??= new Map()).values()) showDressed(given);
+  if (globalThis.__tripletscope_take) return;
+  globalThis.__tripletscope_take = takeGiven;
+  globalThis.__tripletscope_leave = (root) => leavers.get(root)?.();
+  for (const [kind, given] of (globalThis.__tripletscope_given ??= new Map()).values()) takeGiven(kind, given);
 }}
 """
-    return _DEFAULT.sub(r"function \1", module) + tail
 
 
 @cache
 def _component(entry: str) -> Callable[..., Any]:
     """The registered component. Registered when first mounted: at import there is no server to register with."""
     if entry == "code":
-        code = shelved(bundle("view"), style())
-        return st.components.v2.component("tripletscope_code", js=code)
-    if entry in ("loader", "news", "ticker"):
-        return st.components.v2.component(f"tripletscope_{entry}", js=bundle(entry))
-    return st.components.v2.component("tripletscope_view", js=_COMMENT.sub("", _read("stub.js")))
+        js = shelved()
+    else:
+        js = _COMMENT.sub("", _read("stub.js")).replace("KIND", entry)
+    return st.components.v2.component(f"tripletscope_{entry}", js=js)
 
 
 def load_runs(packed: Mapping[str, bytes]) -> None:
@@ -96,8 +107,9 @@ def tell_news(news: Mapping[str, Any], *, key: str = "news") -> None:
 
 def tell_cast(cast: Mapping[str, Any]) -> None:
     """Who plays in a race, under its `name`: what views need and what no click changes, so it is sent once."""
+    padding = " " * max(0, CACHED_FROM - len(json.dumps(cast)))
     with st.container(key="unseen-cast"):
-        tell_news({"casts": {cast["name"]: cast}}, key="cast")
+        tell_news({"casts": {cast["name"]: cast}, "padding": padding}, key="cast")
 
 
 def come_back(turn: int, seconds: float, *, key: str) -> None:

@@ -1,5 +1,5 @@
 // A link to what is on screen now, also to what Python has not heard of yet: time that is still moving, a margin in the hand.
-import { h, setText } from "./dom.js";
+import { h, setText, svg } from "./dom.js";
 import { touches } from "./state.js";
 import { currentAnswer } from "./answers.js";
 
@@ -50,10 +50,16 @@ export async function copyText(text) {
   }
 }
 
+function chain() {
+  const half = "M6.5,9.5A2.6,2.6 0 0 1 6.5,5.9L8.9,3.5A2.6,2.6 0 0 1 12.5,7.1L11.2,8.4";
+  const path = (transform) => svg("path", { d: half, transform, fill: "none", stroke: "currentColor", "stroke-width": 1.6, "stroke-linecap": "round" });
+  return svg("svg", { width: 16, height: 16, viewBox: "0 0 16 16", "aria-hidden": "true" }, path(null), path("rotate(180 8 8)"));
+}
+
 /** The button, what it says afterwards, and the line for what a search had to say. */
 export function createLink({ state, actions }) {
-  const words = h("span", {}, "Copy link");
-  const button = h("button", { type: "button", class: "ts-copy", title: "copy a link to what is on screen (L)", "aria-keyshortcuts": "L" }, words);
+  const words = h("span", { class: "ts-copy-words" }, "Copy link");
+  const button = h("button", { type: "button", class: "ts-copy", title: "copy a link to what is on screen (L)", "aria-label": "Copy link", "aria-keyshortcuts": "L" }, chain(), words);
   const shown = h("input", { type: "text", class: "ts-copy-text", readonly: true, "aria-label": "link to what is on screen", hidden: true });
   const said = h("span", { class: "ts-sr", role: "status" });
   const message = h("p", { class: "ts-message", role: "status", hidden: true });
