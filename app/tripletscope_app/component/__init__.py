@@ -45,8 +45,6 @@ def style() -> str:
     return "\n".join(_read(name) for name in json.loads(_read("modules.json"))["style"])
 
 
-#: Streamlit sends a message of this many bytes once and names it afterwards; smaller ones it sends again and again.
-CACHED_FROM = 12_000
 #: Components whose code lies in the page, each with the drawing function of its module.
 SHELVED = {"view": "showInstrument", "loader": "loadBytes", "news": "pinNews", "ticker": "tickLater"}
 
@@ -107,9 +105,8 @@ def tell_news(news: Mapping[str, Any], *, key: str = "news") -> None:
 
 def tell_cast(cast: Mapping[str, Any]) -> None:
     """Who plays in a race, under its `name`: what views need and what no click changes, so it is sent once."""
-    padding = " " * max(0, CACHED_FROM - len(json.dumps(cast)))
     with st.container(key="unseen-cast"):
-        tell_news({"casts": {cast["name"]: cast}, "padding": padding}, key="cast")
+        tell_news({"casts": {cast["name"]: cast}}, key="cast")
 
 
 def come_back(turn: int, seconds: float, *, key: str) -> None:
