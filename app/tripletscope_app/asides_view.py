@@ -16,8 +16,8 @@ from tripletscope_app.asides import kept_aside
 from tripletscope_app.loaders import Loaded, Race
 from tripletscope_app.widgets import helper
 
-#: Between two looks at what has been made, in seconds.
-PAUSE = 0.5
+#: Between two looks at what has been made, in seconds: at first, and at most. A look costs milliseconds.
+PAUSE, LONGEST_PAUSE = 0.5, 2.0
 #: How often an aside is asked for: a helper that somebody ended is started again once.
 TRIES = 2
 
@@ -34,6 +34,7 @@ class Waiting:
         files: where the asides that are there lie, by digest.
         failed: one sentence for each that could not be made.
         tries: how often each was asked for in vain.
+        asked: the replies that are to come.
     """
 
     digests: tuple[str, ...]
@@ -41,6 +42,7 @@ class Waiting:
     files: dict[str, Path] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     tries: dict[str, int] = field(default_factory=dict)
+    asked: dict[str, Future[dict[str, Any]]] = field(default_factory=dict)
 
     @property
     def over(self) -> bool:
@@ -54,6 +56,7 @@ class Waiting:
             runs: (run, digest) in the order in which they are wanted.
             ask: (path, digest) -> the reply to come, {"path"} or {"error"}.
         """
+        busy = False
         for run, digest in runs:
             if digest in self.files or digest in self.failed:
                 continue
@@ -61,16 +64,20 @@ class Waiting:
             if kept is not None:
                 self.files[digest] = kept
                 continue
-            future = ask(str(run.path), digest)
-            if not future.done():
-                return
-            reply = future.result()
-            if "error" not in reply:
-                self.files[digest] = Path(reply["path"])
+            if digest not in self.asked:
+                if busy:
+                    continue
+                # Held on to: a helper that is asked again after a failure begins anew.
+                self.asked[digest] = ask(str(run.path), digest)
+            if not self.asked[digest].done():
+                busy = True
                 continue
-            self.lost(digest, reply["error"])
-            if digest not in self.failed:
-                return
+            reply = self.asked.pop(digest).result()
+            if "error" in reply:
+                self.lost(digest, reply["error"])
+                busy = digest not in self.failed  # its second try comes before the others
+            else:
+                self.files[digest] = Path(reply["path"])
 
     def lost(self, digest: str, why: str) -> None:
         """Nothing; that aside is asked for again, or given up."""
@@ -101,7 +108,7 @@ def bring_asides(race: Race, loaded: Loaded) -> None:
         if waiting.failed:
             component.tell_news({"asides": dict(waiting.failed)}, key="news-asides")
         if not waiting.over:
-            component.come_back(waiting.turn, PAUSE, key="tick-asides")
+            component.come_back(waiting.turn, min(LONGEST_PAUSE, PAUSE * 1.1**waiting.turn), key="tick-asides")
 
 
 @st.cache_resource(show_spinner=False, max_entries=24)
