@@ -150,6 +150,11 @@ def test_the_address_restores_the_view(app, monkeypatch):
         {"anchor": "two"},
         {"positive": "0x10"},
         {"nonsense": "1"},
+        {"margin": "0", "lane": "<b>", "space": "<script>", "focus": "9-9", "span": "9-2"},
+        {"margin": "nan", "lane": "A B", "space": "exact", "focus": "99", "span": "3"},
+        {"margin": "1e999", "focus": "-1", "span": "a-b"},
+        {"margin": "-0.5", "focus": "1-1", "span": "0-12"},
+        {"v": "2", "step": "9", "anchor": "3", "margin": "0.25"},
     ],
 )
 def test_an_address_that_makes_no_sense_is_ignored(app, bad):
@@ -157,8 +162,137 @@ def test_an_address_that_makes_no_sense_is_ignored(app, bad):
         app.query_params[name] = value
     app.run()
     assert not app.exception
+    selection = view(app)["selection"]
+    assert (selection["anchor"], selection["step"]) == (2, 5)
+    assert not {"margin", "lane", "space", "focus", "span"} & set(selection)
+
+
+def test_the_address_restores_margin_lane_map_focus_and_span(app, monkeypatch):
+    from concurrent.futures import Future
+
+    asked = []
+    monkeypatch.setattr(widgets.Helper, "ask", lambda self, *question: asked.append(question[2:]) or Future())
+    told = {"margin": "0.25", "lane": "hardest", "space": "umap", "focus": "1-3", "span": "2-9"}
+    for name, value in {"v": "1", "run": "toys/random", "anchor": "102", **told}.items():
+        app.query_params[name] = value
+    app.run()
+    selection = view(app)["selection"]
+    assert {name: selection[name] for name in told} == {
+        "margin": 0.25,
+        "lane": "hardest",
+        "space": "umap",
+        "focus": [1, 3],
+        "span": [2, 9],
+    }
+    assert asked == [(2, 0.25)], "the strategies are asked with that margin"
+    # The run's own margin, its own strategy and its own map are no news: the link stays short.
+    other = AppTest.from_function(page, default_timeout=WAIT)
+    plain = {"margin": "0.5", "lane": "random", "space": "exact", "span": "0-12"}
+    other.query_params.update({"run": "toys/random", "focus": "1", **plain})
+    other.run()
+    assert [other.session_state[f"watch.{name}"] for name in plain] == [None] * 4
+    assert other.session_state["watch.focus"] == (1, None)
+
+
+def choosing():
+    """The page, after a press in the gallery."""
+    import streamlit as st
+
+    from tripletscope_app import gallery
+    from tripletscope_app.pages.watch import watch
+
+    if "chosen" in st.session_state:
+        gallery.choose(st.session_state.pop("chosen"))
+    watch()
+
+
+def test_a_recording_chosen_anew_has_no_margin_of_another(app, monkeypatch):
+    from concurrent.futures import Future
+
+    monkeypatch.setattr(widgets.Helper, "ask", lambda *_: Future())
+    other = AppTest.from_function(choosing, default_timeout=WAIT)
+    other.query_params.update({"run": "toys/random", "margin": "0.25", "focus": "1"})
+    other.run()
+    assert view(other)["selection"]["margin"] == 0.25
+    other.session_state["chosen"] = "zoo"
+    other.run()
+    assert not {"margin", "focus"} & set(view(other)["selection"])
+    assert [other.session_state[f"watch.{name}"] for name in ("margin", "focus")] == [None, None]
+
+
+def asking():
+    """The page, after a request of the browser's."""
+    import streamlit as st
+
+    from tripletscope_app import loaders, state, widgets
+    from tripletscope_app.pages.watch import watch
+
+    state.restore_url()
+    race = loaders.find("toys")
+    loaded = loaders.load(race)
+    for request in st.session_state.pop("requests", []):
+        said = {"run": loaded.digests[1], "step": 5, "anchor": 2, "positive": None, "margin": 0.3, **request}
+        st.session_state["instrument.toys"] = {"request": said}
+        widgets.hear_request(race, loaded)
+        del st.session_state["instrument.toys"]
+    watch()
+
+
+@pytest.fixture
+def requests(app, monkeypatch):
+    """An app that is told requests, and what the helper was asked to seek."""
+    from concurrent.futures import Future
+
+    sought = []
+
+    def seek(self, path, digest, what, *, step, anchor, margin):
+        sought.append((Path(path).name, what, step, anchor, margin))
+        future = Future()
+        future.set_result({"found": {"anchor": 20, "positive": 22} if what == "disagree" else None})
+        return future
+
+    monkeypatch.setattr(widgets.Helper, "seek", seek)
+    monkeypatch.setattr(widgets.Helper, "ask", lambda *_: Future())
+    return AppTest.from_function(asking, default_timeout=WAIT), sought
+
+
+def test_a_search_overrules_the_selection(requests):
+    app, sought = requests
+    app.run()
+    revision = view(app)["selection"]["rev"]
+    app.session_state["requests"] = [{"kind": "seek", "what": "disagree"}]
+    app.run()
+    assert not app.exception
+    selection = view(app)["selection"]
+    assert sought == [("semi-hard", "disagree", 5, 2, 0.3)]
+    assert (selection["anchor"], selection["positive"], selection["margin"]) == (20, 22, 0.3)
+    assert selection["rev"] > revision, "the browser takes it over"
+
+
+def test_a_search_without_a_find_says_so_until_one_looks_elsewhere(requests):
+    app, _ = requests
+    app.session_state["requests"] = [{"kind": "seek", "what": "violating"}]
+    app.run()
+    assert view(app)["message"] == "no anchor violates the margin at this step"
     assert view(app)["selection"]["anchor"] == 2
-    assert view(app)["selection"]["step"] == 5
+    app.session_state["watch.step"] = 6
+    app.run()
+    assert view(app)["message"] is None
+
+
+def test_requests_that_make_no_sense_change_nothing(requests):
+    app, sought = requests
+    app.session_state["requests"] = [
+        {"kind": "seek", "what": "money"},
+        {"kind": "<b>"},
+        {"kind": None},
+        {"run": "other", "kind": "seek", "what": "violating"},
+        {"step": -1, "kind": "seek", "what": "violating"},
+    ]
+    app.run()
+    assert not app.exception
+    assert not sought
+    assert view(app)["message"] is None
 
 
 def test_another_recording_opens_at_its_own_opening(app, monkeypatch):
