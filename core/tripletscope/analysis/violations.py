@@ -98,9 +98,9 @@ def frame_violations(
     hard, wrong = np.zeros(classes, np.int64), np.zeros((len(present), len(present)), np.int64)
     for k, (start, size) in enumerate(zip(starts.tolist(), counts.tolist(), strict=True)):
         own = slice(start, start + size)
+        if size < 2 or len(present) < 2:
+            continue
         others = np.delete(np.arange(len(present)), k)
-        if not len(others):
-            break
         # Where each other class begins once this one is cut out.
         begins = starts[others] - np.where(others > k, size, 0)
         for gap in _blocks(within[own], own):
@@ -169,8 +169,6 @@ def _blocks(rows: Float32[np.ndarray, "n A"], own: slice) -> Iterator[Float[np.n
     """The gaps of all triplets whose anchor is one of these rows; `own` says which columns are of their class."""
     positives = rows[:, own]
     size = len(rows)
-    if size < 2:
-        return
     # Each row without its own entry: what is left of the square once the diagonal is gone.
     positives = positives[~np.eye(size, dtype=bool)].reshape(size, size - 1)
     negatives = np.concatenate([rows[:, : own.start], rows[:, own.stop :]], axis=1)
