@@ -54,7 +54,7 @@ def collapse(signs: Signs) -> list[Finding]:
         shrunk = spans(spread[:end] < SHRUNK.value * spread[begun], signs.lasting)
         if shrunk:
             findings.append(_finding(signs, begun, shrunk[0][0], end, fell=True))
-        elif (signs.count if end is None else end) - begun >= PATIENCE.value:
+        elif (signs.count if end is None else end) - begun > PATIENCE.value:
             findings.append(_finding(signs, begun, begun + int(PATIENCE.value), end, fell=False))
     return findings
 
