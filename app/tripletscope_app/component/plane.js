@@ -66,7 +66,7 @@ export function createPlane({ state, actions }) {
       canvas.height = Math.max(1, Math.round(height * ratio));
     }
     frameDrawing.setAttribute("viewBox", `0 0 ${Math.max(1, width)} ${Math.max(1, height)}`);
-    state.touch("size");
+    state.touch("planeSize"); // its own word: another panel that resizes repaints nothing here
   }
 
   function penOf(canvas) {
@@ -323,9 +323,9 @@ export function createPlane({ state, actions }) {
     element.toggleAttribute("data-empty", !run);
     element.toggleAttribute("data-no-aside", !asideOf(s));
     if (!run || !s.theme || size.width < 80) return;
-    const batchChanged = touches(changed, "run", "runs", "size", "frame", "asides");
+    const batchChanged = touches(changed, "run", "runs", "planeSize", "frame", "asides");
     const tripletsChanged = batchChanged || touches(changed, "anchor", "positive", "answers", "lane", "margin", "strategies");
-    if (touches(changed, "run", "runs", "size")) layout(run);
+    if (touches(changed, "run", "runs", "planeSize")) layout(run);
     if (batchChanged) gatherBatch(s);
     if (tripletsChanged) {
       gatherTriplets(s, run);

@@ -71,7 +71,7 @@ export function createStrip({ state, actions, sprites }) {
     const ratio = Math.min(3, devicePixelRatio || 1);
     if (width === size.width && ratio === size.ratio) return;
     size = { width, ratio };
-    state.touch("size");
+    state.touch("stripSize"); // its own word: another panel that resizes repaints nothing here
   }
 
   function penOf(canvas, width, height) {
@@ -178,7 +178,10 @@ export function createStrip({ state, actions, sprites }) {
     const lane = Math.max(0, s.strategies.indexOf(laneStrategy(s)));
     const [row, frame] = under ? [under.row, under.frame] : [grid.matches(":focus-visible") ? cursor : lane, s.frame];
     const cell = rows?.[row]?.cells[frame];
-    setText(words, cell ? `step ${run.frames[frame]}, ${rows[row].strategy.title}: ${cellWords(run, cell, currentAnswer(s)?.answer.not_applicable[rows[row].strategy.name])}` : "");
+    const strategy = rows?.[row]?.strategy;
+    const why = currentAnswer(s)?.answer.not_applicable[strategy?.name];
+    const draw = strategy?.stochastic && cell?.kind === "pick" ? ", one draw" : "";
+    setText(words, cell ? `step ${run.frames[frame]}, ${strategy.title}: ${cellWords(run, cell, why)}${draw}` : "");
     if (!s.playing && !s.dragging) setText(column, rows ? columnWords(run, rows, s.frame) : "");
   }
 
@@ -302,21 +305,21 @@ export function createStrip({ state, actions, sprites }) {
   state.subscribe((s, changed) => {
     const run = s.runs[s.run];
     element.toggleAttribute("data-empty", !run);
-    if (touches(changed, "strategies", "size", "run", "runs")) layout(s);
+    if (touches(changed, "strategies", "stripSize", "run", "runs")) layout(s);
     if (!s.theme || !s.strategies.length || !box || !run) {
       if (s.theme && touches(changed, "strategies", "theme")) labels.update(s, null, { rowHeight: rowHeightOf(s), width: labelLayer.clientWidth });
       return;
     }
     const asked = touches(changed, "run", "runs", "anchor", "positive", "answers", "margin", "strategies", "frame");
     const fresh = asked && recompute(s);
-    if (fresh || touches(changed, "theme", "size", "run", "runs", "sprites", "strategies", "focus")) {
+    if (fresh || touches(changed, "theme", "stripSize", "run", "runs", "sprites", "strategies", "focus")) {
       drawBase(s, run);
       drawAxis(run);
     }
-    if (fresh || touches(changed, "theme", "size", "strategies", "lane", "run", "runs")) labels.update(s, rows, { rowHeight: box.rowHeight, width: labelLayer.clientWidth });
-    if (fresh || touches(changed, "hover", "hoverClasses", "size", "theme", "run", "runs")) drawMarks(s, run);
-    if (fresh || touches(changed, "t", "frame", "hoverFrame", "playing", "size", "theme", "sprites", "run", "runs", "focus")) drawTime(s, run);
-    if (fresh || touches(changed, "lane", "strip", "size", "strategies", "run", "runs")) drawBand(s);
+    if (fresh || touches(changed, "theme", "stripSize", "strategies", "lane", "run", "runs")) labels.update(s, rows, { rowHeight: box.rowHeight, width: labelLayer.clientWidth });
+    if (fresh || touches(changed, "hover", "hoverClasses", "stripSize", "theme", "run", "runs")) drawMarks(s, run);
+    if (fresh || touches(changed, "t", "frame", "hoverFrame", "playing", "stripSize", "theme", "sprites", "run", "runs", "focus")) drawTime(s, run);
+    if (fresh || touches(changed, "lane", "strip", "stripSize", "strategies", "run", "runs")) drawBand(s);
     if (fresh || touches(changed, "frame", "lane", "strip", "playing", "dragging", "run", "runs")) drawWords(s, run);
     if (fresh || touches(changed, "anchor", "answers", "message", "margin", "run", "runs")) drawReading(s, run);
     grid.setAttribute("aria-busy", String(!rows));

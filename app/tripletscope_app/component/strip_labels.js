@@ -32,15 +32,16 @@ export function createStripLabels({ layer, actions }) {
       key = wanted;
       const run = s.runs[s.run];
       const trainer = rows?.find((row) => row.strategy.name === run?.strategy);
+      const tight = rowHeight < STRIP_TWO_LINES;
       labels.forEach(({ strategy, button, note }, i) => {
         const row = rows?.[i];
-        const [text, title] = row ? agreementWords(row, trainer, stripAgreement(row, trainer), run) : ["", strategy.summary];
-        setText(note, text);
-        button.title = title;
+        const told = row ? agreementWords(row, trainer, stripAgreement(row, trainer), run) : { text: "", short: "", title: strategy.summary };
+        setText(note, tight ? told.short : told.text);
+        button.title = told.title;
         button.style.top = `${i * rowHeight}px`;
         button.style.height = `${rowHeight}px`;
         button.style.width = `${width}px`;
-        button.toggleAttribute("data-tight", rowHeight < STRIP_TWO_LINES);
+        button.toggleAttribute("data-tight", tight);
         button.toggleAttribute("data-trains", strategy.name === run?.strategy);
         button.setAttribute("aria-pressed", String(strategy.name === s.lane));
       });

@@ -33,18 +33,20 @@ export function columnWords(run, rows, frame) {
   return `At step ${run.frames[frame]}: ${parts.join("; ")}.`;
 }
 
-/** The small second line of a row's label, and the sentence that explains it: [text, title]. */
+/** What a row's label adds to its name, {text, short (where rows are low), title}. */
 export function agreementWords(row, trainer, agreement, run) {
   const { strategy } = row;
-  const drawn = strategy.stochastic ? ["one draw"] : [];
+  const notes = strategy.stochastic ? ["one draw"] : [];
+  let short = "";
   const titles = [strategy.summary];
   if (strategy.stochastic) titles.push("It draws at random: each cell is one draw, the same whenever you look");
   if (strategy.name === run.strategy) {
-    drawn.unshift("trains");
+    notes.unshift((short = "trains"));
     titles.push("This strategy trains the run");
   } else if (agreement) {
-    drawn.unshift(`agrees ${agreement.same}/${agreement.of}`);
+    short = `${agreement.same}/${agreement.of}`;
+    notes.unshift(`agrees ${short}`);
     titles.push(`At ${agreement.same} of ${agreement.of} frames it does what ${trainer.strategy.title}, which trains this run, would do for this anchor and positive`);
   }
-  return [drawn.join(", "), `${titles.filter(Boolean).join(". ")}.`];
+  return { text: notes.join(", "), short, title: `${titles.filter(Boolean).join(". ")}.` };
 }
