@@ -7,7 +7,7 @@ import { currentAnswer } from "./answers.js";
 import { homeCamera, projection } from "./camera.js";
 import { createGlPoints } from "./map_gl.js";
 import { createFlatPoints } from "./map_2d.js";
-import { FOOT, frameShape, paintClassNames, paintPin, paintScaleBar } from "./map_paint.js";
+import { FOOT, frameShape, framesAround, paintClassNames, paintPin, paintScaleBar } from "./map_paint.js";
 import { paintTrail, paintZoneNames, paintZones, placePins, positionAt } from "./map_paint.js";
 import { badgeText, spaceMeaning, ownSheet, shownSheet } from "./space.js";
 import { colourMode, createInk, litClasses } from "./map_ink.js";
@@ -163,10 +163,8 @@ export function createMap({ state, actions, sprites }) {
     if (placed.key === key && placed.sheet === sheet) return placed.spots;
     const spots = placed.spots.length === 2 * sheet.n ? placed.spots : new Float32Array(2 * sheet.n);
     const left = leaving();
-    const at = Math.min(sheet.frames.length - 1, Math.floor(t));
-    const next = Math.min(sheet.frames.length - 1, at + 1);
+    const [at, next, blend] = framesAround(sheet, t);
     const fill = (source, look, share) => {
-      const blend = t - at;
       const [a, b, c] = [2 * at * sheet.n, 2 * next * sheet.n, [look.toX(0), look.toY(0)]];
       for (let i = 0; i < spots.length; i++) {
         const value = blend ? source.pos[a + i] + (source.pos[b + i] - source.pos[a + i]) * blend : source.pos[a + i];
@@ -226,12 +224,11 @@ export function createMap({ state, actions, sprites }) {
     const key = `${pointsKey(s)}|${ink.key}|${left ? performance.now() : ""}`;
     if (key === drawnPoints) return;
     drawnPoints = key;
-    const at = Math.min(sheet.frames.length - 1, Math.floor(s.t));
-    const next = Math.min(sheet.frames.length - 1, at + 1);
-    // Many points are drawn smaller, or fifty thousand would be one patch.
-    const crowd = clamp((4000 / sheet.n) ** 0.18, 0.6, 1);
-    const dot = clamp(4.6 * crowd * s.camera.zoom ** 0.3 * Math.sqrt(Math.min(size.width, size.height) / 420), 2.4, 12);
-    drawer.draw({ sheet, at, next, blend: s.t - at, view, left, ink, spots: spotsNow, ground: parseColour(s.theme.background), size: dot, ratio: size.ratio });
+    const [at, next, blend] = framesAround(sheet, s.t);
+    // Many points are drawn smaller, or fifty thousand would be one patch; few are drawn larger.
+    const crowd = clamp((2000 / sheet.n) ** 0.18, 0.6, 1.6);
+    const dot = clamp(4.6 * crowd * s.camera.zoom ** 0.3 * Math.sqrt(Math.min(size.width, size.height) / 420), 2.6, 12);
+    drawer.draw({ sheet, at, next, blend, view, left, ink, spots: spotsNow, ground: parseColour(s.theme.background), size: dot, ratio: size.ratio });
   }
 
   function drawNames(pen, s, screen) {

@@ -4,13 +4,19 @@ import { niceStep, tickText } from "./scale.js";
 import { initialsOf } from "./sprite.js";
 import { rgba } from "./theme.js";
 
+/** [frame, the next one, share of the way] of a time in frames; a time outside the run is its first or last frame. */
+export function framesAround(sheet, t) {
+  const last = sheet.frames.length - 1;
+  const inside = Math.min(last, Math.max(0, t));
+  const at = Math.floor(inside);
+  return [at, Math.min(last, at + 1), inside - at];
+}
+
 /** Position of a sample at time t (in frames, fractional while tweening); NaN where it has none. */
 export function positionAt(sheet, t, index) {
-  const { pos, n, frames } = sheet;
-  const at = Math.min(frames.length - 1, Math.floor(t));
-  const next = Math.min(frames.length - 1, at + 1);
+  const { pos, n } = sheet;
+  const [at, next, blend] = framesAround(sheet, t);
   const [j, k] = [2 * (at * n + index), 2 * (next * n + index)];
-  const blend = t - at;
   if (!blend) return [pos[j], pos[j + 1]]; // a sample that is lost in the next frame is still here in this one
   return [pos[j] + (pos[k] - pos[j]) * blend, pos[j + 1] + (pos[k + 1] - pos[j + 1]) * blend];
 }
@@ -20,7 +26,7 @@ function medianOf(values) {
   return values[values.length >> 1];
 }
 
-const SHAPE_SAMPLE = 4000; // samples that decide the shape of a frame; sorting 50,000 would cost a drawn frame
+const SHAPE_SAMPLE = 2500; // samples that decide the shape of a frame; sorting 50,000 would cost a drawn frame
 const shapesOfFrames = new WeakMap();
 const spokesmenOfRuns = new WeakMap();
 
@@ -50,7 +56,7 @@ export function frameShape(sheet, frame) {
   const offset = 2 * frame * n;
   const xOf = (i) => pos[offset + 2 * i];
   const yOf = (i) => pos[offset + 2 * i + 1];
-  const here = (i) => Number.isFinite(xOf(i)) && Number.isFinite(yOf(i));
+  const here = (i) => Number.isFinite(xOf(i) + yOf(i));
   const members = spokesmen(sheet.run).map((list) => list.filter(here));
   const centres = members.map((list) => {
     if (!list.length) return null;
@@ -65,7 +71,8 @@ export function frameShape(sheet, frame) {
     return best;
   });
   let lost = 0;
-  for (let i = 0; i < n; i++) if (!(Math.abs(xOf(i)) < Infinity && Math.abs(yOf(i)) < Infinity)) lost++;
+  // A difference with itself is 0 for every number, and for nothing else.
+  for (let k = offset; k < offset + 2 * n; k += 2) if (pos[k] - pos[k] !== 0 || pos[k + 1] - pos[k + 1] !== 0) lost++;
   const some = members.flat();
   if (!some.length) return (known[frame] = { centres, cx: 0, cy: 0, middle: [0, 0], radius: 0, lost });
   const all = Float32Array.from(some, xOf);

@@ -32,7 +32,7 @@ def one_run(folder: Path, positions: np.ndarray, labels: np.ndarray, names: list
     digest = "fake-random"
     frames = [round(s) for s in np.linspace(0, fake.STEPS, len(positions))]
     answers = {digest: fake.answer(positions, labels, frames, 0)}
-    reach = float(np.nanmax(np.abs(positions)))
+    reach = float(np.abs(positions[np.isfinite(positions)]).max())
     plain = {"ruler_max": 14.0, "extent": 1.05 * reach, "centre": [0.0, 0.0], "thumb": None}
     head = fake.header_of(digest, "random", frames, len(labels), names, **{**plain, **header})
     series = fake.fake_series(positions[:, :: max(1, len(labels) // 200)], frames, "random")
