@@ -10,12 +10,13 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from tests.app import tiny
 
 from tripletscope import Run
+from tripletscope.analysis.seek import next_disagreement, next_violating
 
 pytestmark = pytest.mark.browser
 
@@ -75,8 +76,8 @@ class Watched:
         self.page.set_default_timeout(WAIT)
         if script:
             self.page.add_init_script(script)
-        self.sent, self.outside, self.complaints = 0, [], []
-        self.page.on("websocket", lambda socket: socket.on("framesent", self._count))
+        self.sent, self.received, self.outside, self.complaints = 0, 0, [], []
+        self.page.on("websocket", self._listen)
         self.page.on("request", self._look)
         self.page.on("console", lambda m: self.complaints.append(m.text) if m.type == "error" else None)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -84,8 +85,26 @@ class Watched:
         self.page.wait_for_selector(ROOT)
         self.settle()
 
-    def _count(self, _) -> None:
-        self.sent += 1
+    def _listen(self, socket) -> None:
+        def sent(_) -> None:
+            self.sent += 1
+
+        def received(payload) -> None:
+            self.received += len(payload)
+
+        socket.on("framesent", sent)
+        socket.on("framereceived", received)
+
+    def quiet(self, seconds: float = 2.5) -> None:
+        """Waits until nothing has come or gone for a while: everything that follows the first draw is there."""
+        before = None
+        while before != (self.sent, self.received):
+            before = (self.sent, self.received)
+            self.page.wait_for_timeout(1000 * seconds)
+
+    def state(self) -> dict:
+        """What the browser looks at, as it would tell Python."""
+        return self.page.locator(ROOT).evaluate("root => root.tripletscope.state().selection")
 
     def _look(self, request) -> None:
         if not request.url.startswith(("data:", "blob:")) and urlsplit(request.url).hostname != "127.0.0.1":
@@ -269,6 +288,95 @@ def test_two_people_do_not_move_each_others_selection(browser, server, watched):
     other.close()
 
 
+def test_reload_keeps_margin_lane_focus_and_span(watched, server):
+    extra = "&margin=0.25&lane=hardest&focus=1-3&span=2-9"
+    watched.page.goto(f"{server.address}/?v=1&run=runs/semi-hard&step=5&anchor=102{extra}")
+    watched.page.wait_for_selector(ROOT)
+    watched.until("root.dataset.positive !== ''")
+    shown = watched.state()
+    assert (shown["margin"], shown["lane"], shown["focus"], shown["span"]) == (0.25, "hardest", [1, 3], [2, 9])
+    watched.page.locator(".ts-lane-name").filter(has_text="Easy positive").first.dispatch_event("click")
+    watched.page.wait_for_function("() => new URL(location).searchParams.get('lane') === 'easy-positive'")
+    watched.page.locator("body").press("2")
+    watched.page.wait_for_function("() => new URL(location).searchParams.get('run') === 'runs/batch-hard'")
+    watched.until("root.dataset.positive !== ''")
+    shown = {name: value for name, value in watched.state().items() if name != "rev"}
+    assert (shown["margin"], shown["lane"], shown["focus"], shown["span"]) == (0.25, "batch-hard", [1, 3], [2, 9])
+    watched.settle()
+    watched.page.reload()
+    watched.page.wait_for_selector(ROOT)
+    watched.until("root.dataset.positive !== ''")
+    assert {name: value for name, value in watched.state().items() if name != "rev"} == shown
+    assert not watched.complaints
+
+
+@pytest.mark.parametrize("clipboard", [True, False])
+def test_the_copied_link_restores_what_was_on_screen(browser, server, clipboard):
+    """With time that has not come to rest yet; and where the browser has no clipboard for us, by the old way."""
+    path = "/?run=runs/semi-hard&step=5&anchor=102&margin=0.25&focus=2&span=2-9"
+    off = "" if clipboard else "Object.defineProperty(navigator, 'clipboard', { value: undefined });"
+    grant = {"permissions": ["clipboard-read", "clipboard-write"]} if clipboard else {}
+    page = Watched(browser, server, path, off, **grant)
+    page.until("root.dataset.positive !== ''")
+    page.settle()
+    copied = (
+        "document.execCommand = () => { globalThis.copied = document.activeElement.value; return true; };"
+        "globalThis.copied = null;"
+    )
+    if not clipboard:
+        page.page.evaluate(copied)
+    page.page.locator("body").press("ArrowRight")
+    page.page.locator("body").press("l")  # Python hears of the step only when the key has rested
+    page.page.get_by_role("status").filter(has_text="link copied").wait_for(state="attached")
+    assert page.root("step") == "6"
+    link = page.page.evaluate("navigator.clipboard.readText()" if clipboard else "globalThis.copied")
+    assert link.startswith(server.address)
+    shown = {name: value for name, value in page.state().items() if name != "rev"}
+    assert shown["step"] == 6
+    other = Watched(browser, server, link.removeprefix(server.address))
+    other.until("root.dataset.positive !== ''")
+    assert {name: value for name, value in other.state().items() if name != "rev"} == shown
+    # The app's own address says the same, once it has heard.
+    page.page.wait_for_function("() => new URL(location).searchParams.get('step') === '6'")
+    assert dict(parse_qsl(urlsplit(page.page.url).query)) == dict(parse_qsl(urlsplit(link).query))
+    assert not page.complaints
+    other.close()
+    page.close()
+
+
+def test_two_people_have_margins_of_their_own(browser, server):
+    one = Watched(browser, server, "/?run=runs/semi-hard&step=5&anchor=102&margin=0.1")
+    two = Watched(browser, server, "/?run=runs/semi-hard&step=5&anchor=102&margin=2")
+    for page, margin in ((one, 0.1), (two, 2)):
+        page.until("root.dataset.positive !== ''")
+        page.settle()
+        assert page.state()["margin"] == margin
+        assert f"margin={margin}" in page.page.url
+    one.page.reload()
+    one.page.wait_for_selector(ROOT)
+    assert one.state()["margin"] == 0.1
+    one.close()
+    two.close()
+
+
+def test_n_and_d_seek_anchors(watched, folder):
+    watched.until("root.dataset.positive !== ''")
+    watched.settle()
+    run = Run.open(folder / "runs" / "semi-hard")
+    anchor, positive = next_violating(run, 5, 2)
+    watched.page.locator("body").press("n")
+    watched.until("root.dataset.anchor === argument", str(anchor))
+    watched.until("root.dataset.positive === argument", str(positive))
+    watched.settle()
+    anchor, positive = next_disagreement(run, 5, anchor)
+    watched.page.locator("body").press("d")
+    watched.until("root.dataset.anchor === argument", str(anchor))
+    watched.until("root.dataset.positive === argument", str(positive))
+    watched.settle()
+    assert f"anchor={int(run.probe_rows[anchor])}" in watched.page.url
+    assert not watched.complaints
+
+
 def test_the_gallery_shows_every_run_and_opens_one(watched):
     watched.page.locator(".st-key-watch-gallery button").first.click()
     dialog = watched.page.get_by_role("dialog")
@@ -314,6 +422,40 @@ def test_a_shipped_race_opens_at_once_with_its_recorded_answers(browser, tmp_pat
         page.until("root.dataset.lane === 'batch-hard'")
         assert "margin 1.00" in page.page.locator(".ts-sentence-second").text_content()
         assert not page.outside
+        assert not page.complaints
+        page.close()
+    finally:
+        server.stop()
+
+
+def test_a_click_is_five_kilobytes_and_hovering_is_nothing(browser, tmp_path):
+    """In the shipped race of three runs; the page that says so is the one a visitor sees."""
+    server = Server(tmp_path)
+    try:
+        page = Watched(browser, server, "/?run=digits-2d/semi-hard&step=30&anchor=100")
+        page.until("root.dataset.positive !== ''")
+        page.quiet()
+        for anchor in (200, 300, 500):
+            before = page.received
+            page.page.locator(ROOT).evaluate("(root, anchor) => root.tripletscope.select(anchor)", anchor)
+            page.until("root.dataset.positive !== ''")
+            page.quiet(1)
+            assert page.received - before <= 5_000
+        # A step and back: nothing is new but the step itself.
+        before, sent = page.received, page.sent
+        box = page.page.locator(".ts-map").bounding_box()
+        for share in (0.2, 0.4, 0.6, 0.8):
+            page.page.mouse.move(box["x"] + share * box["width"], box["y"] + share * box["height"], steps=4)
+        page.quiet(1)
+        assert (page.received, page.sent) == (before, sent), "hovering is the browser's own business"
+        page.page.locator("body").press("2")  # the run that is watched already
+        page.quiet(1)
+        assert page.received == before
+        # The other runs of the race were asked while nobody waited: their buttons answer with one message.
+        page.page.locator("body").press("1")
+        page.until("root.dataset.positive !== ''")
+        page.quiet(1)
+        assert page.received - before <= 5_000
         assert not page.complaints
         page.close()
     finally:
