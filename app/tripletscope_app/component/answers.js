@@ -98,13 +98,19 @@ function othersTold({ crowd, frames, positives }, at) {
   return { count: crowd.count, ticks, hardest, closer };
 }
 
+function outsideOf(answer, run) {
+  const own = run.label[answer.anchor];
+  const outside = [];
+  for (let i = 0; i < run.n; i++) if (run.label[i] !== own && !answer.column.has(i)) outside.push(i);
+  return outside;
+}
+
 function othersSeen(answer, at, margin) {
   const run = answer.space;
   const frame = run ? run.frames.indexOf(answer.frames[at]) : -1;
   if (frame < 0) return { count: 0, ticks: new Float32Array(0), hardest: null, closer: answer.positives.map(() => [0, 0]) };
-  const own = run.label[answer.anchor];
-  const outside = [];
-  for (let i = 0; i < run.n; i++) if (run.label[i] !== own && !answer.column.has(i)) outside.push(i);
+  answer.outside ??= outsideOf(answer, run); // the same at every frame
+  const outside = answer.outside;
   const d = planeDistances(run, frame, answer.anchor, outside);
   const nearest = d.reduce((best, value, i) => (best < 0 || value < d[best] ? i : best), -1);
   const sorted = Float32Array.from(d).sort();

@@ -37,6 +37,7 @@ export function createGhosts({ state, actions, sprites }) {
   const [name, distance] = [h("div", { class: "ts-ghost-name ts-ellipsis" }), h("div", { class: "ts-ghost-distance ts-ellipsis" })];
   const card = h("div", { class: "ts-ghost-card", hidden: true, "aria-hidden": "true" }, thumb, h("div", { class: "ts-ghost-words" }, name, distance));
   let sample = null;
+  let placed = ""; // geometry of the label
 
   const enter = () => sample !== null && state.set({ hover: { index: sample, where: "ghost" } });
   const leave = () => state.get().hover?.where === "ghost" && state.set({ hover: null });
@@ -65,13 +66,18 @@ export function createGhosts({ state, actions, sprites }) {
       const out = s.others && found ? outsidersOf(found) : null;
       if (!out) return hide();
       const y = box.ghostTop;
-      const xs = Array.from(out.ticks).filter(Number.isFinite).map((d) => scale(d));
-      strip.setAttribute("d", xs.map((x) => `M${x.toFixed(1)},${y + 2}v${box.ghosts - 4}`).join(""));
-      label.hidden = false;
-      label.style.transform = `translate(0, ${y - 3}px)`;
-      label.style.maxWidth = `${box.gutter - 4}px`;
-      setText(label, `${wholeNumber(out.count)} outside`);
-      button.hidden = !out.hardest;
+      let path = "";
+      for (const distance of out.ticks) if (Number.isFinite(distance)) path += `M${scale(distance).toFixed(1)},${y + 2}v${box.ghosts - 4}`;
+      strip.setAttribute("d", path);
+      const geometry = `${y}/${box.gutter}/${out.count}`;
+      if (label.hidden || placed !== geometry) {
+        placed = geometry;
+        label.hidden = false;
+        label.style.transform = `translate(0, ${y - 3}px)`;
+        label.style.maxWidth = `${box.gutter - 4}px`;
+        setText(label, `${wholeNumber(out.count)} outside`);
+      }
+      if (button.hidden === Boolean(out.hardest)) button.hidden = !out.hardest;
       sample = out.hardest?.sample ?? null;
       if (!out.hardest) return mark(s);
       const x = scale(out.hardest.distance);

@@ -145,9 +145,13 @@ export function createLaneNames({ layer, state, actions }) {
           Object.assign(element.style, { top: `${top + place * height}px`, height: `${height}px`, width: `${width}px` });
           element.style.setProperty("--gutter", `${gutter}px`);
         }
-        element.setAttribute("aria-pressed", String(chosen));
-        element.tabIndex = strategy.name === stop ? 0 : -1;
-        element.toggleAttribute("data-trains", trains);
+        const standing = `${chosen}/${strategy.name === stop}/${trains}`;
+        if (row.standing !== standing) {
+          row.standing = standing;
+          element.setAttribute("aria-pressed", String(chosen));
+          element.tabIndex = strategy.name === stop ? 0 : -1;
+          element.toggleAttribute("data-trains", trains);
+        }
         const pick = lesson?.kind === "pick" && !trains ? pickOf(found.answer, found.at, strategy, found.positive) : null;
         const agrees = pick?.kind === "pick" && pick.negative === lesson.negative;
         element.toggleAttribute("data-agrees", agrees);

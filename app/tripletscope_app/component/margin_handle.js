@@ -37,6 +37,7 @@ export function createMarginHandle({ state, actions, plot }) {
   let grip = null; // px between pointer and edge while it is held
   let touched = false; // pointer over it or focus on it
   let timer = 0;
+  let said = ""; // the margins in words as last written
 
   function setMargin(margin) {
     const value = clamp(margin, drawn.least, drawn.most);
@@ -146,9 +147,12 @@ export function createMarginHandle({ state, actions, plot }) {
       words.style.transform = left
         ? `translate(calc(${(scale(near) - 8).toFixed(1)}px - 100%), ${box.bracketY - 8}px)`
         : `translate(${(x + 15).toFixed(1)}px, ${box.bracketY - 8}px)`;
-      setText(label, `margin ${marginText(margin)}`);
+      if (said !== `${margin}/${own}`) {
+        said = `${margin}/${own}`;
+        setText(label, `margin ${marginText(margin)}`);
+        setText(reset, `run\u2019s margin ${marginText(own)} \u00d7`);
+      }
       reset.hidden = s.margin === null;
-      setText(reset, `run\u2019s margin ${marginText(own)} \u00d7`);
       if (moving && counts.hidden) return;
       const one = countZones(found, [found.positive]);
       knob.setAttribute("aria-valuemin", String(drawn.least));

@@ -69,6 +69,7 @@ export function createRuler({ state, actions, sprites }) {
   let size = { width: 0, height: 0 };
   let shown = null; // {near}: the bound of "hard" as drawn, which slides when another positive is chosen
   let sliding = 0;
+  const words = { geometry: "", answer: null }; // as last placed
 
   function resize() {
     const { width, height } = plot.getBoundingClientRect();
@@ -132,30 +133,36 @@ export function createRuler({ state, actions, sprites }) {
     }
     light(s);
     moves.replaceChildren(...parts);
-    placeWords(s, run, found, whole, box);
+    placeWords(s, run, found, whole, box, moving);
     drawLegend(edges, s.theme.font);
     if (!moving) setText(spoken, whole ? spokenWords(whole) : "");
   }
 
-  function placeWords(s, run, found, whole, box) {
+  function placeWords(s, run, found, whole, box, moving) {
     const round = Math.min(34, box.size + 8);
     paintThumb(anchorThumb, run, s.anchor, round, sprites);
-    const middle = box.axisY + box.axis / 2;
-    placeAt(anchorThumb, box.left - round / 2 - 4, middle - round / 2 - 4);
-    placeAt(anchorWord, 0, middle - 9);
-    placeAt(roleAbove, 0, (box.swarmTop + box.axisY) / 2 - 19);
-    placeAt(roleBelow, 0, box.negativeTop + 4);
-    anchorWord.style.width = `${box.left - round / 2 - 12}px`;
+    const geometry = `${box.width}/${box.height}/${box.axisY}/${box.lanesTop}/${round}`;
+    if (words.geometry !== geometry) {
+      words.geometry = geometry;
+      const middle = box.axisY + box.axis / 2;
+      placeAt(anchorThumb, box.left - round / 2 - 4, middle - round / 2 - 4);
+      placeAt(anchorWord, 0, middle - 9);
+      placeAt(roleAbove, 0, (box.swarmTop + box.axisY) / 2 - 19);
+      placeAt(roleBelow, 0, box.negativeTop + 4);
+      anchorWord.style.width = `${box.left - round / 2 - 12}px`;
+      placeAt(waiting, box.left + 20, box.negativeTop + 10);
+      placeAt(staleWords, box.left, box.lanesTop - 18);
+      staleWords.style.maxWidth = `${box.right - box.left}px`;
+    }
+    if (moving && whole && words.answer === whole.answer) return; // while time runs, these words stay as they are
+    words.answer = whole?.answer;
     waiting.hidden = Boolean(whole);
-    placeAt(waiting, box.left + 20, box.negativeTop + 10);
     const nan = found && !whole ? "no distances: the embedding has numbers that are none (NaN) at this step" : null;
     setText(waiting, whole ? "" : nan ?? noAnswerWords(s) ?? "asking the engine \u2026");
     staleWords.hidden = !whole?.stale;
-    placeAt(staleWords, box.left, box.lanesTop - 18);
-    staleWords.style.maxWidth = `${box.right - box.left}px`;
     if (whole?.stale) setText(staleWords, `still the picks with margin ${marginText(whole.answer.margin)}, until the engine has answered`);
-    const words = `${distanceWords(run)} from this `;
-    if (titleWords.data !== words) titleWords.data = words;
+    const start = `${distanceWords(run)} from this `;
+    if (titleWords.data !== start) titleWords.data = start;
     setText(titleName, shortName(run, s.anchor));
     const lost = whole ? whole.answer.candidates.filter((sample) => !Number.isFinite(distanceTo(whole.answer, whole.at, sample))).length : 0;
     setText(candidates, whole ? `${whole.answer.candidates_title}${lost ? `; ${lost} without a distance (NaN)` : ""}` : "");

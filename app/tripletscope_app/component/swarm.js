@@ -1,7 +1,7 @@
 // The thumbnails on the ruler: positives above the axis, negatives below, each at its true distance.
 import { decimalsFor, fixed } from "./dom.js";
 import { className, sampleName } from "./store.js";
-import { distanceTo, measure } from "./answers.js";
+import { distanceTo, zoneOf } from "./answers.js";
 import { paintThumb, thumbElement } from "./sprite.js";
 
 /** Row per item so that thumbnails of `size` overlap as little as `rows` allow; items must be sorted by x. */
@@ -32,9 +32,11 @@ export function sampleFilter(run, anchor, classes) {
  * and the negatives. */
 export function createSwarm({ layer, state, actions, sprites }) {
   const buttons = new Map();
+  const looks = new WeakMap(); // button -> how it was last drawn
   let order = { positive: [], negative: [] }; // samples by distance, as placed
   let spots = new Map(); // sample -> x
   let stop = null; // the sample that Tab reaches
+  let marked = ""; // what `mark` last showed: nothing to do where it is the same
 
   function buttonOf(sample) {
     if (buttons.has(sample)) return buttons.get(sample);
@@ -50,8 +52,10 @@ export function createSwarm({ layer, state, actions, sprites }) {
     });
     button.addEventListener("blur", leave);
     button.addEventListener("click", () => actions.chooseCandidate(sample));
+    looks.set(button, {});
     buttons.set(sample, button);
     layer.append(button);
+    marked = "";
     return button;
   }
 
@@ -95,8 +99,8 @@ export function createSwarm({ layer, state, actions, sprites }) {
      * has no place. */
     place({ found, scale, bands, size, chosenNegative, ring, moving }) {
       const { run, answer, at, positive } = found;
-      const placed = (samples) => samples.filter((sample) => Number.isFinite(distanceTo(answer, at, sample)))
-        .sort((a, b) => distanceTo(answer, at, a) - distanceTo(answer, at, b));
+      const far = new Map([...answer.positives, ...answer.negatives].map((sample) => [sample, distanceTo(answer, at, sample)]));
+      const placed = (samples) => samples.filter((sample) => Number.isFinite(far.get(sample))).sort((a, b) => far.get(a) - far.get(b));
       order = { positive: placed(answer.positives), negative: placed(answer.negatives) };
       const wanted = new Set([...order.positive, ...order.negative]);
       for (const [sample, button] of buttons) {
@@ -108,23 +112,26 @@ export function createSwarm({ layer, state, actions, sprites }) {
       spots = new Map();
       for (const role of ["positive", "negative"]) {
         const sorted = order[role];
-        const xs = sorted.map((sample) => scale(distanceTo(answer, at, sample)));
+        const xs = sorted.map((sample) => scale(far.get(sample)));
         const rows = swarmRows(xs, bands[role].rows, size + 3);
         sorted.forEach((sample, i) => {
           const y = bands[role].y + bands[role].step * rows[i];
           const button = buttonOf(sample);
           paintThumb(button, run, sample, size, sprites);
-          const d = distanceTo(answer, at, sample);
-          const measured = role === "negative" ? measure(answer, at, positive, sample, run) : null;
-          const zone = measured && Number.isFinite(measured.gap) ? measured.zone : "";
+          const d = far.get(sample);
+          const zone = role === "negative" ? zoneOf(Math.fround(d - far.get(positive)), run.margin) : "";
           const chosen = role === "positive" ? sample === positive : sample === chosenNegative;
-          button.style.transform = `translate(${(xs[i] - size / 2).toFixed(1)}px, ${(y - size / 2).toFixed(1)}px)`;
-          button.style.zIndex = chosen ? 900 : 10 + i;
-          button.style.setProperty("--ring", role === "negative" && chosen ? ring : "");
-          // Written only where it differs: each write costs the browser a new look at the styles.
-          if (button.dataset.role !== role) button.dataset.role = role;
-          if (button.dataset.zone !== zone) button.dataset.zone = zone;
-          button.toggleAttribute("data-chosen", chosen);
+          // Written only where it differs: each write costs the browser a new look at the styles, each reading too.
+          const look = looks.get(button);
+          const transform = `translate(${(xs[i] - size / 2).toFixed(1)}px, ${(y - size / 2).toFixed(1)}px)`;
+          const depth = chosen ? 900 : 10 + i;
+          const colour = role === "negative" && chosen ? ring : "";
+          if (look.transform !== transform) button.style.transform = look.transform = transform;
+          if (look.depth !== depth) button.style.zIndex = look.depth = depth;
+          if (look.colour !== colour) button.style.setProperty("--ring", (look.colour = colour));
+          if (look.role !== role) button.dataset.role = look.role = role;
+          if (look.zone !== zone) button.dataset.zone = look.zone = zone;
+          if (look.chosen !== chosen) button.toggleAttribute("data-chosen", (look.chosen = chosen));
           if (!moving) {
             const label = `${role} ${className(run, sample)}, id ${sampleName(run, sample)}, ${fixed(d, decimalsFor(d))} away`;
             button.setAttribute("aria-label", zone ? `${label}, ${zone}${chosen ? ", picked" : ""}` : `${label}${chosen ? ", chosen" : ""}`);
@@ -139,6 +146,9 @@ export function createSwarm({ layer, state, actions, sprites }) {
     /** Lights what is hovered or pinned anywhere, or is of a hovered class, and dims what a class filter leaves out. */
     mark(s) {
       const run = s.runs[s.run];
+      const now = [s.hover?.index, s.pinned, s.hoverClasses, s.focus, s.anchor, s.run].join("/");
+      if (now === marked) return;
+      marked = now;
       const [lit, kept] = [run && sampleFilter(run, s.anchor, s.hoverClasses), run && sampleFilter(run, s.anchor, s.focus)];
       for (const [sample, button] of buttons) {
         button.toggleAttribute("data-hovered", sample === s.hover?.index);

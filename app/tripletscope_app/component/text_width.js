@@ -2,14 +2,15 @@
 
 const wordWidths = new Map();
 let wordRuler;
-let wordFonts = "";
+let wordFont = "";
+let wordStatus = "";
 
 /** Width of one line of text in CSS pixels; `font` is the family, `look` what comes before the size ("italic 600"). */
 export function textWidth(text, size, font, look = "") {
-  const fonts = `${font}/${document.fonts.status}`; // widths change when the page's font arrives
-  if (fonts !== wordFonts || wordWidths.size > 500) {
+  const { status } = document.fonts; // widths change when the page's font arrives
+  if (font !== wordFont || status !== wordStatus || wordWidths.size > 500) {
     wordWidths.clear();
-    wordFonts = fonts;
+    [wordFont, wordStatus] = [font, status];
   }
   const key = `${look}/${size}/${text}`;
   if (!wordWidths.has(key)) {
