@@ -3,14 +3,13 @@
 // Left to right d(a,p), bottom to top d(a,n), both on the ruler's fixed scale. Its shape is a diagnosis: a healthy run
 // climbs to the upper left, a collapsed one is a dot at the origin.
 import { clamp, h, setText, svg, wholeNumber } from "./dom.js";
-import { shortName } from "./store.js";
 import { touches } from "./state.js";
 import { currentAnswer } from "./answers.js";
 import { markColour } from "./marks.js";
 import { tickText } from "./scale.js";
 import { densityDomain, densityIn, gapLine, lensOf, wholePlane } from "./plane_space.js";
 import { chosenColumn, holdsSample, ownTriplets, pickedOne, recordedPicks, wouldPick } from "./plane_triplets.js";
-import { batchWords, cellCountWords, planeWords, recordedCounts, tripletNumbers, tripletWords } from "./plane_words.js";
+import { batchWords, calmName, cellCountWords, planeWords, recordedCounts, tripletNumbers, tripletWords } from "./plane_words.js";
 import { paintColumnLine, paintDensity, paintLensFrame, paintLensWays, paintOwn, paintPicks, paintPlaneZones, paintRing } from "./plane_paint.js";
 import { planeFrame } from "./plane_axes.js";
 import { createPlaneLegend } from "./plane_legend.js";
@@ -210,7 +209,7 @@ export function createPlane({ state, actions }) {
     legend.showCounts(counts, `Exact counts over the whole batch.${whatIf}`);
     element.toggleAttribute("data-what-if", Boolean(whatIf));
     legend.showRamp(density?.total ? domain : null, whole.side / 64);
-    legend.showMarks({ strategy: laneStrategy(s), text: pickText(s), own: own.length ? `this ${shortName(run, s.anchor, 12)}'s own triplets` : s.message ?? "asking the engine …", theme: s.theme });
+    legend.showMarks({ strategy: laneStrategy(s), text: pickText(s), own: own.length ? `this ${calmName(run, s.anchor, 12)}'s own triplets` : s.message ?? "asking the engine …", theme: s.theme });
     const now = pointed?.triplet ? tripletWords(run, pointed.triplet, title) : pointed?.cell ? cellCountWords(pointed.cell) : picked ? `${title}'s pick here: ${tripletNumbers(picked)}${whatIf}` : whatIf.trim();
     setText(words, now);
     if (!s.playing && !s.dragging) setText(summary, planeWords(run, s.frame, counts, picks, title, own));

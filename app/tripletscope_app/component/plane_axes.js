@@ -52,7 +52,7 @@ export function planeFrame(view, margin, { softMargin, quiet }) {
   const [near, far] = [gapLine(view, 0), gapLine(view, margin)];
   const name = (text, zone, spot) => parts.push(planeText(text, { ...spot, cls: `ts-plane-zone ts-plane-zone-${zone}` }));
   name("hard", "hard", { x: left + side * 0.9, y: top + side * 0.9 });
-  const nearEnd = alongGapLine(near, quiet ? 0.2 : 0.62);
+  const nearEnd = alongGapLine(near, quiet ? 0.2 : 0.82);
   parts.push(planeText("gap 0", { x: nearEnd.x + 9, y: nearEnd.y + 9, angle: nearEnd.angle, cls: "ts-plane-line" }));
   if (quiet) {
     name("easy", "easy", { x: left + side * 0.12, y: top + side * 0.3 });
@@ -60,9 +60,9 @@ export function planeFrame(view, margin, { softMargin, quiet }) {
   }
   name(softMargin ? "easy" : "easy, loss 0", "easy", { x: left + side * 0.2, y: top + side * 0.1 });
   if (!far.length) return parts;
-  const farSpot = alongGapLine(far, 0.62);
+  const farSpot = alongGapLine(far, 0.78);
   parts.push(planeText(`gap = margin ${tickText(margin)}`, { x: farSpot.x - 5, y: farSpot.y - 5, angle: farSpot.angle, cls: "ts-plane-line" }));
-  const [a, b] = [alongGapLine(near, 0.3), alongGapLine(far, 0.3)];
+  const [a, b] = [alongGapLine(near, 0.48), alongGapLine(far, 0.44)];
   const across = Math.abs((b.x - a.x) * Math.sin((a.angle * Math.PI) / 180) - (b.y - a.y) * Math.cos((a.angle * Math.PI) / 180));
   if (across >= PLANE_BAND_FITS) {
     name("semi-hard", "semi-hard", { x: (a.x + b.x) / 2 + 4, y: (a.y + b.y) / 2 + 4, angle: a.angle });

@@ -1,5 +1,5 @@
 // The plane's axes and its density: where a triplet stands, and how many stand there.
-import { rulerScale } from "./scale.js";
+import { niceStep, rulerScale } from "./scale.js";
 
 export const PLANE_CELLS = 64; // of the recorded histogram, on either side
 const FINEST = 3; // px: narrower cells are joined, which is exact because widths are powers of two
@@ -29,7 +29,7 @@ export function wholePlane(run, left, top, side) {
 export function lensOf(whole, reach) {
   if (!(reach > 0) || whole.length(reach) > LENS_BELOW * whole.side) return null;
   const side = Math.round(LENS_SHARE * whole.side);
-  const max = 2 ** Math.ceil(Math.log2(reach));
+  const max = niceStep(reach);
   const unit = side / max;
   const clip = (value) => Math.min(max, Math.max(0, value));
   const [left, top] = [whole.left + whole.side - side - 14, whole.top + 30];

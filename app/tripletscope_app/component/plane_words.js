@@ -1,7 +1,6 @@
 // What the triplet plane says in words.
 import { decimalsFor, fixed, percent, wholeNumber } from "./dom.js";
 import { lastStepWith, sampleName, shortName } from "./store.js";
-import { tickText } from "./scale.js";
 
 const PLANE_SERIES = [["hard", "hard_share"], ["semi-hard", "semi_hard_share"], ["easy", "easy_share"]];
 
@@ -24,8 +23,16 @@ export function batchWords(run, frame, counts) {
   return last ? "no batch after the last update: this anchor's triplets only" : `step ${run.frames[frame]} has no batch: this anchor's triplets only`;
 }
 
+const TURNING = /[\u0590-\u08ff\u200e\u200f\u202a-\u202e\u2066-\u2069]/; // letters and marks that turn a line round
+
+/** A short class name inside a sentence: one that runs from right to left cannot turn the numbers after it round. */
+export function calmName(run, sample, most) {
+  const name = shortName(run, sample, most);
+  return TURNING.test(name) ? `\u2068${name}\u2069` : name;
+}
+
 function planeNameOf(run, sample) {
-  return sample === null ? "a sample outside the probe set" : `${shortName(run, sample, 14)} (id ${sampleName(run, sample)})`;
+  return sample === null ? "a sample outside the probe set" : `${calmName(run, sample, 14)} (id ${sampleName(run, sample)})`;
 }
 
 /** The three numbers of a triplet: "d(a,p) 0.62, d(a,n) 1.84, gap 1.22: easy". */
@@ -38,7 +45,7 @@ export function tripletNumbers({ dap, dan, gap, zone }) {
 /** A mark in words; `title` is the strategy whose picks are shown. */
 export function tripletWords(run, triplet, title) {
   if (triplet.kind === "own") {
-    return `this ${shortName(run, triplet.anchor, 14)}, positive id ${sampleName(run, triplet.positive)}, negative ${planeNameOf(run, triplet.negative)}: ${tripletNumbers(triplet)}`;
+    return `this ${calmName(run, triplet.anchor, 14)}, positive id ${sampleName(run, triplet.positive)}, negative ${planeNameOf(run, triplet.negative)}: ${tripletNumbers(triplet)}`;
   }
   const verb = triplet.would ? "would pick" : "picked";
   return `${title} ${verb} ${planeNameOf(run, triplet.negative)} for anchor ${planeNameOf(run, triplet.anchor)}: ${tripletNumbers(triplet)}`;
@@ -46,7 +53,7 @@ export function tripletWords(run, triplet, title) {
 
 /** A cell of the density: "14 triplets with d(a,p) 1.25 to 1.5 and d(a,n) 2 to 2.25". */
 export function cellCountWords({ count, dap, dan, width }) {
-  const n = (value) => tickText(Number(value.toPrecision(4)));
+  const n = (value) => (value > 0 && value < 1e-3 ? value.toExponential(2).replaceAll("-", "\u2212") : String(Number(value.toPrecision(5))));
   return `${wholeNumber(count)} triplet${count === 1 ? "" : "s"} with d(a,p) ${n(dap)} to ${n(dap + width)} and d(a,n) ${n(dan)} to ${n(dan + width)}`;
 }
 

@@ -3,13 +3,13 @@
 // The strip itself is painted once per anchor, positive, run and margin. While time moves only the magnifier travels: a
 // small canvas that shows the current column large.
 import { clamp, h, setText, svg } from "./dom.js";
-import { shortName } from "./store.js";
 import { touches } from "./state.js";
 import { currentAnswer } from "./answers.js";
 import { tickText } from "./scale.js";
 import { classColours } from "./theme.js";
 import { labelledFrames } from "./timeline.js";
 import { stripRows } from "./strip_cells.js";
+import { calmName } from "./plane_words.js";
 import { cellDescription, cellWords, columnWords } from "./strip_words.js";
 import { createStripLabels } from "./strip_labels.js";
 import { paintStripColumn, paintStripHolding, paintStrip, stripLayout, stripLook } from "./strip_paint.js";
@@ -187,7 +187,7 @@ export function createStrip({ state, actions, sprites }) {
 
   function drawReading(s, run) {
     const found = currentAnswer(s);
-    const name = shortName(run, s.anchor);
+    const name = calmName(run, s.anchor);
     setText(reading, `Each picture: the negative that strategy would pick for this ${name}, whoever trains. Its border: the zone.`);
     const stale = found?.stale ? ` The picks are those of margin ${tickText(found.answer.margin)}; the zones follow the margin on screen.` : "";
     reading.title = `Rows are strategies, columns recorded steps; anchor and positive are the chosen ones. A dash on hatching: the strategy abstains.${stale}`;

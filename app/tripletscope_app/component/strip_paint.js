@@ -63,6 +63,15 @@ function paintStripNobody(pen, look, x, y, width, height) {
   pen.fillRect(x + width / 2 - Math.min(4, width * 0.3), y + height / 2 - 0.75, Math.min(8, width * 0.6), 1.5);
 }
 
+/** A strategy that cannot work in this space; the line below the strip says why. */
+function paintStripReason(pen, look, row, box) {
+  pen.font = `italic 13px ${look.theme.font}`;
+  pen.fillStyle = look.muted;
+  pen.textAlign = "left";
+  pen.fillText("not available in this space", box.gutter, (row + 0.5) * box.rowHeight);
+  pen.textAlign = "center";
+}
+
 /** Slanted lines over a box: "nothing here" also without colour. */
 function stripHatch(path, x, y, width, height) {
   const step = 6;
@@ -85,6 +94,7 @@ export function paintStrip(pen, rows, box, look) {
   pen.imageSmoothingEnabled = !look.run.thumb?.pixelated;
   const gap = box.column > 6 ? STRIP_CELL_GAP : 0.5;
   rows.forEach(({ cells }, row) => {
+    if (cells.every((cell) => cell.kind === "missing")) return paintStripReason(pen, look, row, box);
     const top = row * box.rowHeight + 3;
     const height = box.rowHeight - 6;
     const width = wide ? Math.min(box.column - gap, box.rowHeight + 4) : box.column - gap;
@@ -110,6 +120,7 @@ export function paintStrip(pen, rows, box, look) {
       }
     });
     if (!wide) paintStripSpans(pen, cells, box, look, top + 3, height - 6);
+    return undefined;
   });
   pen.strokeStyle = look.muted;
   pen.lineWidth = 0.8;

@@ -1,6 +1,7 @@
 // What the film strip says in words, for the line below it and for screen readers.
 import { decimalsFor, fixed } from "./dom.js";
-import { sampleName, shortName } from "./store.js";
+import { sampleName } from "./store.js";
+import { calmName } from "./plane_words.js";
 
 /** "this 7, hard, gap −0.41": a cell without its step and its strategy. `why`: what keeps the strategy out of this space. */
 export function cellWords(run, cell, why = null) {
@@ -12,7 +13,7 @@ export function cellWords(run, cell, why = null) {
   }
   const digits = decimalsFor(cell.dap, cell.dan);
   const own = cell.own ? ", own positive" : "";
-  return `this ${shortName(run, cell.negative)}, ${cell.zone}, gap ${fixed(cell.gap, digits)}${own}`;
+  return `this ${calmName(run, cell.negative)}, ${cell.zone}, gap ${fixed(cell.gap, digits)}${own}`;
 }
 
 /** One cell for somebody who cannot see it. */
@@ -26,7 +27,7 @@ export function cellDescription(run, { strategy }, cell, step) {
 export function columnWords(run, rows, frame) {
   const parts = rows.map(({ strategy, cells }) => {
     const cell = cells[frame];
-    if (cell.kind === "pick") return `${strategy.title} picks ${shortName(run, cell.negative)} (${cell.zone})`;
+    if (cell.kind === "pick") return `${strategy.title} picks ${calmName(run, cell.negative)} (${cell.zone})`;
     if (cell.kind === "all") return `${strategy.title} uses all ${cell.total}`;
     return cell.kind === "abstains" ? `${strategy.title} abstains` : `${strategy.title} has no answer`;
   });
@@ -36,6 +37,7 @@ export function columnWords(run, rows, frame) {
 /** What a row's label adds to its name, {text, short (where rows are low), title}. */
 export function agreementWords(row, trainer, agreement, run) {
   const { strategy } = row;
+  if (row.cells.every((cell) => cell.kind === "missing")) return { text: "", short: "", title: strategy.summary };
   const notes = strategy.stochastic ? ["one draw"] : [];
   let short = "";
   const titles = [strategy.summary];
