@@ -9,9 +9,9 @@ PYTHON   ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 ARGS     ?=
 # One worker per core, four at the most: each loads torch.
 WORKERS  ?= -n auto --maxprocesses 4 --dist loadfile
-SOURCES  := core app tests examples benchmarks sample_data
+SOURCES  := core app tests examples benchmarks sample_data docs
 
-.PHONY: app test lint format bench docs recordings wheel clean help
+.PHONY: app test lint format bench docs pictures recordings wheel clean help
 
 help:            ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -54,6 +54,11 @@ bench: $(VENV)/.installed-test ## print the tables of speed and memory (minutes;
 	$(BIN)/python benchmarks/bench_mining.py $(ARGS)
 	$(BIN)/python benchmarks/bench_recorder.py
 	$(BIN)/python benchmarks/bench_app.py
+	$(BIN)/python benchmarks/bench_ui.py
+	$(BIN)/python benchmarks/bench_umap.py
+
+pictures: $(VENV)/.installed-test ## take the pictures of the docs and the film of the README again
+	$(BIN)/python docs/make_images.py $(ARGS)
 
 recordings: $(VENV)/.installed-app ## record the shipped races again
 	$(BIN)/python sample_data/make_recordings.py $(ARGS)

@@ -1,0 +1,177 @@
+"""The pictures of the docs and the animation at the head of the README, taken from the running app.
+
+    python docs/make_images.py [--only NAME ...] [--chromium PATH]
+
+Starts the app on the shipped recordings in an empty folder, drives it in headless Chromium, and writes docs/images/.
+The animation steps from frame to frame and takes one picture of each, so a slow machine makes the same film.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+from tripletscope_app.command import free_port
+
+ROOT = Path(__file__).resolve().parents[1]
+IMAGES = ROOT / "docs" / "images"
+READY = ".ts-instrument[data-ready=true]"
+WAIT = 120_000
+FILM_WIDTH = 960  # pixels; the page is drawn at 1280
+FRAME_MS, REST_MS = 130, 1400  # of a moving frame, and of a moment to read
+
+
+class Studio:
+    """The app and a browser, for as long as the pictures take."""
+
+    def __init__(self, chromium: str) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        port = free_port("127.0.0.1", 8900)
+        self.address = f"http://127.0.0.1:{port}"
+        self.server = subprocess.Popen(
+            [sys.executable, "-P", "-m", "streamlit", "run", str(ROOT / "app" / "main.py"), f"--server.port={port}"],
+            cwd=self.folder.name,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "STREAMLIT_SERVER_HEADLESS": "true"},
+        )
+        deadline = time.monotonic() + WAIT / 1000
+        while True:
+            try:
+                urllib.request.urlopen(f"{self.address}/_stcore/health", timeout=2).close()
+                break
+            except OSError:
+                if self.server.poll() is not None or time.monotonic() > deadline:
+                    raise SystemExit("the app did not start") from None
+                time.sleep(0.2)
+        self.playwright = sync_playwright().start()
+        self.browser = self.playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+
+    def open(self, view: str = "", *, width: int = 1280, height: int = 800, dark: bool = False) -> Page:
+        """A page on that view, drawn and with everything that comes later."""
+        scheme = "dark" if dark else "light"
+        page = self.browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+        page.set_default_timeout(WAIT)
+        page.goto(f"{self.address}/{view}")
+        page.wait_for_selector(READY)
+        page.wait_for_function(
+            _LOOK.format("root.dataset.positive !== '' && root.tripletscope.state().asides[root.dataset.run]")
+        )
+        page.wait_for_timeout(1500)
+        return page
+
+    def close(self) -> None:
+        """Ends browser and app."""
+        self.browser.close()
+        self.playwright.stop()
+        self.server.terminate()
+        self.server.wait(20)
+        self.folder.cleanup()
+
+
+_LOOK = """() => {{ const root = [...document.querySelectorAll("*")]
+  .map((e) => e.shadowRoot?.querySelector(".ts-instrument")).find(Boolean); return Boolean(root && ({})); }}"""
+
+
+def whole_page(page: Page) -> None:
+    """Makes the window as tall as the page."""
+    tall = page.evaluate("document.querySelector('[data-testid=stMainBlockContainer]').scrollHeight + 48")
+    page.set_viewport_size({"width": page.viewport_size["width"], "height": int(tall)})
+    page.wait_for_timeout(1500)
+
+
+def shot(
+    name: str, view: str = "", *, of: str | None = None, whole: bool = False, **options: Any
+) -> Callable[[Studio], None]:
+    """A picture of the window, of the whole page, or of one panel."""
+
+    def take(studio: Studio) -> None:
+        page = studio.open(view, **options)
+        if whole or of:
+            whole_page(page)
+        target = page.locator(of).first if of else page
+        target.screenshot(path=IMAGES / f"{name}.png")
+        page.close()
+
+    return take
+
+
+def film(studio: Studio) -> None:
+    """Ten seconds: a run that learns, then the one that collapses, on one fixed scale."""
+    page = studio.open("?v=1&run=digits-2d/semi-hard&step=30&anchor=47&positive=277", height=668)
+    pictures: list[Image.Image] = []
+    lasting: list[int] = []
+
+    def take(duration: int) -> None:
+        picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+        height = round(picture.height * FILM_WIDTH / picture.width)
+        pictures.append(picture.resize((FILM_WIDTH, height), Image.Resampling.LANCZOS))
+        lasting.append(duration)
+
+    def play(frames: int) -> None:
+        for _ in range(frames):
+            page.keyboard.press("ArrowRight")
+            page.wait_for_timeout(420)  # the points have arrived, 180 ms later
+            take(FRAME_MS)
+
+    take(REST_MS)
+    play(22)
+    lasting[-1] = REST_MS
+    page.keyboard.press("Home")
+    page.keyboard.press("3")
+    page.wait_for_timeout(2500)
+    take(REST_MS)
+    play(26)
+    lasting[-1] = 2 * REST_MS
+    page.close()
+    pictures[0].save(
+        IMAGES / "watch.webp", save_all=True, append_images=pictures[1:], duration=lasting, loop=0, quality=62, method=4
+    )
+    print(f"film: {len(pictures)} pictures, {sum(lasting) / 1000:.1f} s")
+
+
+PICTURES: dict[str, Callable[[Studio], None]] = {
+    "watch.webp": film,
+    "watch": shot("watch"),
+    "watch-dark": shot("watch-dark", dark=True),
+    "ruler": shot("ruler", of=".ts-right"),
+    "plane": shot("plane", of=".ts-plane"),
+    "strip": shot("strip", of=".ts-strip"),
+    "events": shot("events", "?v=1&run=digits-2d/batch-hard&step=30&anchor=47&positive=277", of=".ts-events"),
+    "violations": shot("violations", of=".ts-violations"),
+    "rivals": shot("rivals", of=".ts-rivals"),
+}
+
+
+def main() -> None:
+    """Takes all pictures, or those that are named."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=PICTURES, default=list(PICTURES))
+    parser.add_argument("--chromium", default=shutil.which("chromium") or shutil.which("google-chrome"))
+    args = parser.parse_args()
+    if not args.chromium:
+        raise SystemExit("No Chromium here; name one with --chromium PATH.")
+    studio = Studio(args.chromium)
+    try:
+        for name in args.only:
+            PICTURES[name](studio)
+            print(name)
+    finally:
+        studio.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""axe-core on the real page: names, roles, contrast, focus order, in light and dark, at three widths."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from tests.app import tiny
+from tests.app.test_browser_watch import Server, Watched
+
+pytestmark = pytest.mark.browser
+
+#: Rules of WCAG 2.2 A and AA and axe's best practices. What Streamlit draws around us is its own; ours is all inside
+#: the instrument's shadow root, and the text that we give to Streamlit's widgets.
+RULES = {
+    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("accessible")
+    tiny.race(folder / "runs")
+    running = Server(folder)
+    yield running
+    running.stop()
+
+
+def ours(node) -> bool:
+    """Whether an element that axe complains about is inside the instrument."""
+    return len(node["target"]) > 1 or any(isinstance(part, list) for part in node["target"])
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (900, False), (1920, True)])
+def test_axe_finds_nothing_in_the_instrument(browser, server, width, dark):
+    watched = Watched(browser, server, "/?run=runs/semi-hard&step=5&anchor=2", color_scheme="dark" if dark else "light")
+    watched.page.set_viewport_size({"width": width, "height": 900})
+    watched.until("root.dataset.positive !== ''")
+    watched.page.wait_for_timeout(4000)  # the panels that come later are there
+    watched.settle()
+    report = Axe().run(watched.page, options=RULES).response
+    wrong = [
+        f"{violation['id']} ({violation['impact']}): {violation['help']}\n    {json.dumps(node['target'])}\n"
+        f"    {node['html'][:200]}\n    {node.get('failureSummary', '')[:400]}"
+        for violation in report["violations"]
+        for node in violation["nodes"]
+        if ours(node)
+    ]
+    assert not wrong, "\n".join(wrong)
+    assert len(report["passes"]) > 10, "axe looked at something"
+    watched.close()
