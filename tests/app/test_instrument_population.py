@@ -411,7 +411,7 @@ def test_the_most_picked_negatives(panel: Open, aside: Aside, truth: dict[str, A
     )
     assert [tuple(row) for row in shown] == [(row, two_figures(count / total)) for row, count in hubs[:10]]
     ten = sum(count for _, count in hubs[:10]) / total
-    said = page.inner_text(".ts-hub-sentence")
+    said = page.inner_text(".ts-hub-sentence").replace("\u00a0", " ")
     assert said.startswith(f"10 of {len(hubs):,} picked samples are {two_figures(ten)} of {total:,} picks")
     first = page.locator(".ts-hub").first
     assert f"class {truth['labels'][hubs[0][0]]}, id {hubs[0][0]}" in first.get_attribute("aria-label")

@@ -127,7 +127,10 @@ def test_e_goes_to_the_next_event(open_page: Open, truth: dict[str, Any]) -> Non
 
 def test_what_happened_here(open_page: Open, truth: dict[str, Any]) -> None:
     page = open_page()
-    assert "Nothing alarming was found; checked:" in page.inner_text(".ts-events-body")
+    body = page.inner_text(".ts-events-body")
+    assert "Nothing alarming was found; checked: loss stuck at the margin, collapse, biggest turnover" in body
+    missed = "Not checked: nothing left to mine (the run counts no mined triplets)."
+    assert missed in body
     badge = page.locator(".ts-events-other[data-digest=fake-batch-hard]")
     assert badge.inner_text().split() == ["Batch", "hard", "3"]
     assert "1 problem, 1 warning, 1 note" in badge.get_attribute("aria-label")
@@ -144,16 +147,21 @@ def test_what_happened_here(open_page: Open, truth: dict[str, Any]) -> None:
         for part in ("severity", "title", "evidence", "remedy"):
             assert finding[part] in text, part
         assert f"{finding['step']}" in text
-    assert not page.locator(".ts-findings-none").is_visible()
+    assert page.inner_text(".ts-findings-none") == missed, "an alarm is told; what was not looked at stays said"
     rows.nth(1).hover()
     settle(page)
     frame = frame_of(truth, findings[1]["step"])
     assert page.evaluate("harness.root().tripletscope.state().hoverFrame") == frame
     assert page.locator(".ts-flag[data-lit]").count() == 1
+    page.evaluate("""() => {
+      globalThis.flashed = [];
+      const watch = new MutationObserver((all) => all.forEach((one) => flashed.push(one.target.className)));
+      watch.observe(harness.root(), {subtree: true, attributeFilter: ['data-flash']});
+    }""")
     rows.nth(1).click()
     settle(page)
     assert root(page, "step") == str(truth["frames"][frame])
-    assert page.locator(".ts-finding[data-flash]").count() == 1
+    assert {"ts-finding", "ts-flag"} <= set(page.evaluate("flashed"))
     assert page.locator(".ts-finding[data-now]").count() == 1
     page.wait_for_selector("[data-flash]", state="detached")
 

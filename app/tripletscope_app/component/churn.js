@@ -70,7 +70,9 @@ export function createChurn({ state, actions }) {
     });
     const own = all.find(({ name }) => name !== null && name === chosen);
     const { title, stochastic } = entryOf(s, chosen);
-    setText(readout, own ? `${title}: a pick now lasts ${lasting(own.held, f)} (median).` : stochastic ? `${title} draws anew at every step: its picks do not last.` : "");
+    // Picks are compared at frames: what is newer than the frame before has lasted 0 steps as far as anybody knows.
+    const lasts = own && (own.held[f] === 0 ? "most picks are new since the frame before" : `a pick now lasts ${lasting(own.held, f)} (median)`);
+    setText(readout, own ? `${title}: ${lasts}.` : stochastic ? `${title} draws anew at every step: its picks do not last.` : "");
   }
 
   scrubOn(plot, { state, actions, scaleOf });

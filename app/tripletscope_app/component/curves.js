@@ -161,11 +161,12 @@ export function createCurves({ state, actions }) {
 
   function point(s, run) {
     const shown = s.hoverFrame !== null && s.hoverFrame < run.frames.length;
-    for (const { chart, ghost, readout } of panels) {
+    for (const [i, { chart, ghost, readout }] of panels.entries()) {
       ghost.hidden = readout.hidden = !shown;
       if (!shown) continue;
       ghost.style.transform = `translateX(${scaleOf(run)(s.hoverFrame).toFixed(1)}px)`;
-      readout.replaceChildren(h("span", { class: "ts-curve-step" }, `step ${run.frames[s.hoverFrame]}`), ...valuesAt(chart, s, s.hoverFrame).map(({ mark, zone, title, text }) =>
+      const step = h("span", { class: "ts-curve-step" }, `step ${run.frames[s.hoverFrame]}`); // once: the cursor is the same in all
+      readout.replaceChildren(...(i === 0 ? [step] : []), ...valuesAt(chart, s, s.hoverFrame).map(({ mark, zone, title, text }) =>
         h("span", { title, "data-zone": zone }, zone ? h("i", { class: "ts-zone-dot", "data-zone": zone }) : markIcon(mark, s.theme.dark, 10), text)));
     }
   }

@@ -7,7 +7,14 @@ import { findingsOf, severityIcon, stepsOfFinding } from "./findings.js";
 import { waitingText } from "./population.js";
 
 const FLASH = 900; // ms
-const CHECKED = ["loss stuck at the margin", "spread below a quarter of the margin", "scale explosion", "nothing left to mine", "turnover of the nearest negatives"];
+
+/** What was looked at, so that silence means something; and what could not be, with the reason. */
+function checkedWords({ checked = [], unchecked = {} }) {
+  const lower = (title) => title.charAt(0).toLowerCase() + title.slice(1);
+  const looked = checked.length ? `; checked: ${checked.map(lower).join(", ")}` : "";
+  const missed = Object.entries(unchecked).map(([title, why]) => ` Not checked: ${lower(title)} (${why}).`);
+  return { calm: `Nothing alarming was found${looked}.${missed.join("")}`, missed: missed.join("").trim() };
+}
 
 function summaryOf(findings) {
   const count = (severity, one, many) => {
@@ -22,7 +29,7 @@ export function createEvents({ state, actions }) {
   const others = h("div", { class: "ts-events-others" });
   const list = h("ol", { class: "ts-findings", tabindex: "-1" });
   const quiet = h("p", { class: "ts-findings-none" });
-  const body = h("div", { class: "ts-panel-body ts-events-body" }, list, quiet);
+  const body = h("div", { class: "ts-panel-body ts-events-body" }, quiet, list);
   const element = h(
     "section", { class: "ts-panel ts-events", "aria-label": "What happened here", "data-empty": true },
     h("div", { class: "ts-panel-head" }, h("h3", { class: "ts-panel-title" }, "What happened here"), summary, others), body,
@@ -61,11 +68,10 @@ export function createEvents({ state, actions }) {
     list.hidden = !findings?.length;
     list.replaceChildren(...(findings ?? []).map((finding) => rowOf(finding, run)));
     const alarming = (findings ?? []).some((finding) => finding.severity !== "note");
-    const checked = s.asides[s.run]?.checked ?? CHECKED;
-    const calm = `Nothing alarming was found; checked: ${checked.join(", ")}.`;
+    const { calm, missed } = checkedWords(s.asides[s.run] ?? {});
     setText(summary, findings?.length ? `${summaryOf(findings)}; a row goes to its step` : "");
-    quiet.hidden = alarming;
-    setText(quiet, findings ? calm : waiting.text);
+    quiet.hidden = alarming && !missed;
+    setText(quiet, findings ? (alarming ? missed : calm) : waiting.text);
   }
 
   function drawOthers(s) {

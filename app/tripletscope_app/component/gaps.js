@@ -6,6 +6,7 @@ import { asideFrame, finePercent, plainMargin, violationsAt } from "./population
 
 const GAP_HEIGHT = 224;
 const GAP_PAD = { left: 40, right: 10, top: 22, bottom: 20 };
+const GAP_FINE = 5; // pixels: narrower columns touch each other
 const GAP_ZONES = ["hard", "semi-hard", "easy"];
 
 /** {hard, semi-hard, easy}: triplets of the cohort at a frame. Counted one by one, not from bins. */
@@ -45,15 +46,16 @@ export function createGaps({ state }) {
     return xOfBin(aside, bin + (gap - edges[bin]) / (edges[bin + 1] - edges[bin]));
   }
 
-  /** Columns of the bins from..to, with a pixel between them. */
+  /** Columns of the bins from..to, with a pixel between them where there is room. */
   function columns(aside, f, from, to) {
     const count = bins(aside);
     const floor = yOf(0).toFixed(1);
+    const air = xOfBin(aside, 1) - xOfBin(aside, 0) < GAP_FINE ? 0 : 0.5;
     let path = "";
     for (let i = from; i < to; i++) {
       const value = aside.gap_counts[f * count + i];
       if (!value) continue;
-      const [left, right] = [xOfBin(aside, i) + 0.5, xOfBin(aside, i + 1) - 0.5];
+      const [left, right] = [xOfBin(aside, i) + air, xOfBin(aside, i + 1) - air];
       path += `M${left.toFixed(1)},${floor}V${yOf(value).toFixed(1)}H${right.toFixed(1)}V${floor}Z`;
     }
     return path;
@@ -84,13 +86,14 @@ export function createGaps({ state }) {
     for (let count = 1; count <= ceiling; count *= 10) if (!powers.length || yOf(powers.at(-1)) - yOf(count) > 15) powers.push(count);
     const pattern = (id, ...mark) => svg("pattern", { id, width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: id === "ts-gap-hatch" ? "rotate(45)" : null }, ...mark);
     drawing.setAttribute("viewBox", `0 0 ${width} ${GAP_HEIGHT}`);
+    drawing.toggleAttribute("data-fine", xOfBin(aside, 1) - xOfBin(aside, 0) < GAP_FINE);
     drawing.replaceChildren(
       svg("defs", {},
         pattern("ts-gap-hatch", svg("line", { class: "ts-gap-hatch", x1: 0, y1: 0, x2: 0, y2: 6 })),
         pattern("ts-gap-dots", svg("circle", { class: "ts-gap-dot", cx: 2, cy: 2, r: 0.9 }))),
       ...powers.flatMap((count) => [
         svg("line", { class: "ts-grid", x1: left, x2: right, y1: yOf(count), y2: yOf(count) }),
-        svg("text", { class: "ts-tick-text", x: left - 5, y: yOf(count) + 4, "text-anchor": "end" }, count >= 1000 ? `${count / 1000}k` : String(count)),
+        svg("text", { class: "ts-tick-text", x: left - 5, y: yOf(count) + 4, "text-anchor": "end" }, count >= 1e6 ? `${count / 1e6}M` : count >= 1000 ? `${count / 1000}k` : String(count)),
       ]),
       svg("line", { class: "ts-gap-floor", x1: left, x2: right, y1: bottom, y2: bottom }),
       ...GAP_ZONES.map((zone) => bars[zone]), hatches["semi-hard"], hatches.easy, ghost,

@@ -59,7 +59,7 @@ export function createHubs({ state, actions, sprites }) {
     const hubs = mostPicked(aside, strategy, span, HUBS_SHOWN);
     entries = hubs.top.map((hub) => rowOf(run, hub, Math.max(1, total), hubs.top[0].count));
     list.replaceChildren(...entries.map((entry) => entry.element));
-    setText(note, hubs.top.length ? hubSentence(hubs, total, aside.hubs_exact) : "Nothing was picked in these steps.");
+    setText(note, hubs.top.length ? hubSentence(hubs, total, aside.hubs_exact).replaceAll(" %", "\u00a0%") : "Nothing was picked in these steps.");
     note.title = note.textContent;
   }
 

@@ -93,7 +93,7 @@ export function createMatrix({ state, actions }) {
       element.style.setProperty(name, `${value.toFixed(2)}px`);
     }
     element.toggleAttribute("data-upright", upright);
-    const head = h("div", { class: "ts-matrix-row", role: "row" }, h("span", { class: "ts-matrix-corner", role: "columnheader", "aria-label": "anchor class" }),
+    const head = h("div", { class: "ts-matrix-row", role: "row" }, h("span", { class: "ts-matrix-corner", role: "columnheader" }, h("span", { class: "ts-sr" }, "class of the anchor")),
       columns.map((c) => h("span", { class: "ts-matrix-top", role: "columnheader", title: c === OTHERS ? "all other classes" : String(aside.class_names[c]) }, h("span", { class: "ts-ellipsis" }, nameOf(c)))));
     cells = rows.map((a, r) => columns.map((n, k) => h("span", { class: "ts-matrix-cell", role: "gridcell", tabindex: r + k ? -1 : 0, "data-row": r, "data-column": k, "data-own": a === n && a !== OTHERS })));
     grid.replaceChildren(head, ...rows.map((a, r) =>

@@ -47,6 +47,7 @@ export function createRivals({ state, actions, sprites }) {
     setText(note, missing
       ? `${titleOf(s, s.lane)} was not recorded in this run: these are the picks of ${titleOf(s, shown)}`
       : `recorded picks of ${titleOf(s, shown)} at every step${shown === s.runs[s.run].strategy ? ", which trained" : ", which looked on"}`);
+    note.title = [note.textContent, ...(aside.left_out ?? [])].join(". ");
   }
 
   function update(s, changed) {

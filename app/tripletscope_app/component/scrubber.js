@@ -36,7 +36,7 @@ export function createScrubber({ state, actions }) {
   const slider = h(
     "div",
     { class: "ts-scrubber", role: "slider", tabindex: "0", "aria-label": "training step", "aria-orientation": "horizontal" },
-    drawing, ghost, handle,
+    drawing, h("span", { class: "ts-track-title", "aria-hidden": "true" }, "R@1 lines, spread shaded"), ghost, handle,
   );
   // A slider's children are nothing to a screen reader, so the flags, which are buttons, lie beside it.
   const flags = createFlags({ state, actions });
@@ -71,7 +71,6 @@ export function createScrubber({ state, actions }) {
     for (const i of labelledFrames(run, x, 36)) {
       parts.push(svg("text", { class: "ts-tick-text", x: x(i), y: TRACK + 16, "text-anchor": "middle" }, String(run.frames[i])));
     }
-    parts.push(svg("text", { class: "ts-track-title", x: width - INSET - 2, y: TRACK - 7, "text-anchor": "end" }, "lines R@1 · shade spread"));
     drawing.setAttribute("viewBox", `0 0 ${width} ${SCRUBBER_HEIGHT}`);
     drawing.replaceChildren(...parts.filter(Boolean));
   }

@@ -213,6 +213,8 @@ def aside(
         "gap_edges": [float(edge) for edge in edges],
         "hubs_exact": True,
         "findings": findings(strategy, margin, last_step),
+        "checked": ["Loss stuck at the margin", "Collapse", "Biggest turnover of picks"],
+        "unchecked": {"Nothing left to mine": "the run counts no mined triplets"},
         "closing_has_no_batch": True,
         "left_out": [],
     }
