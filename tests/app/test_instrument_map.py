@@ -171,6 +171,7 @@ def test_a_link_to_the_umap_waits_for_it(
     open_page: Callable[..., Any], truth: dict[str, Any], other: dict[str, Any]
 ) -> None:
     page = open_page(query="?hold")
+    page.wait_for_function("document.body.dataset.harness === 'ready'")
     page.evaluate("harness.push({selection: {...harness.data.selection, space: 'umap', rev: 2}})")
     page.evaluate(f"harness.load('{DIGEST}.bin')")
     page.wait_for_selector(READY)

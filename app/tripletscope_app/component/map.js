@@ -1,14 +1,14 @@
 // The map: the run in one of its spaces. Layers, what is drawn when, and the passage from one space to another; in a
 // two-dimensional run the map is the very space that is mined.
 import { clamp, easeInOut, h, reducedMotion, setText, wholeNumber } from "./dom.js";
-import { classColours, parseColour, rgba } from "./theme.js";
+import { classColours, parseColour } from "./theme.js";
 import { touches } from "./state.js";
 import { currentAnswer } from "./answers.js";
 import { homeCamera, projection } from "./camera.js";
 import { createGlPoints } from "./map_gl.js";
 import { createFlatPoints } from "./map_2d.js";
-import { FOOT, frameShape, framesAround, paintClassNames, paintPin, paintScaleBar } from "./map_paint.js";
-import { paintTrail, paintZoneNames, paintZones, placePins, positionAt } from "./map_paint.js";
+import { frameShape, framesAround, paintClassNames, paintScaleBar, paintTrail, paintZoneNames, paintZones, positionAt } from "./map_paint.js";
+import { FOOT, paintPin, ringPoint, paintThumbs, placePins } from "./map_pins.js";
 import { badgeText, spaceMeaning, ownSheet, shownSheet } from "./space.js";
 import { colourMode, createInk, litClasses } from "./map_ink.js";
 import { createLineLegend, paintLines } from "./map_lines.js";
@@ -20,7 +20,6 @@ import { handleMap } from "./map_hands.js";
 const CARD_DELAY = 125;
 const CARD_GRACE = 260;
 const MANY_CLASSES = 20;
-const MANY_THUMBS = 90; // with fewer points in view than this, every one shows its picture
 const PASSAGE = 250; // ms from one space to another
 const REST = 500; // ms at rest until a screen reader hears what the map shows
 const OVERLAID = ["run", "runs", "t", "frame", "anchor", "positive", "lane", "hover", "hoverClasses", "focus", "camera", "theme", "size", "sprites", "answers", "strategies", "playing", "dragging", "space", "layouts", "margin", "colourBy", "news"];
@@ -203,7 +202,8 @@ export function createMap({ state, actions, sprites }) {
     const screen = (index) => screenOf(s.t, index, left);
     const shape = frameShape(sheet, s.frame);
     const collapsed = shape.radius * view.scale < 9 && !left;
-    drawManyThumbs(pen, s, run);
+    const sprite = sprites.sheet(run);
+    if (sprite && s.camera.zoom >= 2) paintThumbs(pen, { run, sprite, spots: spotsNow(), palette, lit: litClasses(s), theme: s.theme, ...size });
     if (rings) paintZoneNames(pen, { ...rings, colours: s.zoneColours, theme: s.theme, ...size });
     if ((s.playing || s.dragging) && !left) {
       for (const index of [s.anchor, found?.positive].filter((i) => i !== undefined)) {
@@ -212,9 +212,8 @@ export function createMap({ state, actions, sprites }) {
     }
     pinned = placePins(paintLines(pen, s, { sheet, found, screen }), size);
     if (!collapsed) drawNames(pen, s, screen);
-    const sprite = sprites.sheet(run);
     for (const pin of pinned) paintPin(pen, pin, run, sprite, s.theme);
-    if (s.hover) drawRing(pen, screen(s.hover.index), s.theme);
+    if (s.hover) ringPoint(pen, screen(s.hover.index), s.theme);
     if (sheet.exact) paintScaleBar(pen, { view, run, margin: s.margin ?? run.margin, theme: s.theme, ...size });
     note.hidden = !collapsed;
     if (collapsed) placeNote(shape);
@@ -244,53 +243,12 @@ export function createMap({ state, actions, sprites }) {
     paintClassNames(pen, { sheet, frame: s.frame, screen, palette, theme: s.theme, blocked, wanted, lit, plain: colourMode(s) !== "class", ...size });
   }
 
-  function drawRing(pen, [x, y], theme) {
-    for (const [colour, weight] of [[theme.background, 5.5], [theme.text, 2.5]]) {
-      pen.strokeStyle = colour;
-      pen.lineWidth = weight;
-      pen.beginPath();
-      pen.arc(x, y, 9, 0, 2 * Math.PI);
-      pen.stroke();
-    }
-  }
-
   function placeNote(shape) {
     setText(note, `All ${wholeNumber(sheet.n)} points are in this dot. Zoom in to look inside.`);
     const [x, y] = [view.toX(shape.cx), view.toY(shape.cy)];
     note.style.left = `${clamp(x, 110, size.width - 110)}px`;
     // Under the pins; over them where the scale bar and the buttons need the room.
     note.style.top = `${clamp(y + 84 < size.height - 92 ? y + 84 : y - 132, size.head, size.height - 92)}px`;
-  }
-
-  function drawManyThumbs(pen, s, run) {
-    const sprite = sprites.sheet(run);
-    if (!sprite || s.camera.zoom < 2) return;
-    const inside = [];
-    const spots = spotsNow();
-    for (let i = 0; i < run.n && inside.length <= MANY_THUMBS; i++) {
-      const [x, y] = [spots[2 * i], spots[2 * i + 1]];
-      if (x > -12 && y > -12 && x < size.width + 12 && y < size.height + 12) inside.push([i, x, y]);
-    }
-    if (inside.length > MANY_THUMBS) return;
-    const { width, height, columns, pixelated } = run.thumb;
-    const zoom = 22 / Math.max(width, height);
-    const lit = litClasses(s);
-    pen.imageSmoothingEnabled = !pixelated;
-    for (const [i, x, y] of inside) {
-      pen.globalAlpha = !lit || lit.has(run.label[i]) ? 1 : 0.25;
-      pen.fillStyle = s.theme.background;
-      pen.strokeStyle = rgba(palette[run.label[i]]);
-      pen.lineWidth = 1.5;
-      pen.beginPath();
-      pen.roundRect(x - 13, y - 13, 26, 26, 4);
-      pen.fill();
-      pen.stroke();
-      pen.drawImage(
-        sprite.canvas, (i % columns) * width, Math.floor(i / columns) * height, width, height,
-        x - (width * zoom) / 2, y - (height * zoom) / 2, width * zoom, height * zoom,
-      );
-    }
-    pen.globalAlpha = 1;
   }
 
   // --- what is pointed at ---
@@ -387,7 +345,7 @@ export function createMap({ state, actions, sprites }) {
     if (touches(changed, "theme", "run", "runs")) palette = classColours(run.class_names.length, s.theme.dark);
     if (changed.size > 1 || !touches(changed, "t", "hover")) write(s);
     draw(s);
-    if (!card.hidden && touches(changed, "frame", "run", "anchor", "space", "layouts")) {
+    if (!card.hidden && touches(changed, "frame", "run", "anchor", "space", "layouts", "colourBy")) {
       // Its distance is another one now; without a hovered point, after a click say, it goes.
       if (s.hover?.where === "map") showCard(s);
       else card.hide();

@@ -32,7 +32,11 @@ export function createFlatPoints(canvas) {
       const key = `${ground}/${size}/${ratio}`;
       if (key !== stampKey || stamps.size > 600) stamps = new Map();
       stampKey = key;
-      const discs = ink.inks.map((colour) => stampOf(colour, ground, side, (size * ratio) / 2 - 0.4));
+      // Opaque = in front of others: larger too, or a small class is lost.
+      const discs = ink.inks.map((colour) => {
+        const grown = colour[3] === 255 ? 1.4 : 1;
+        return stampOf(colour, ground, Math.ceil(side * grown), (grown * size * ratio) / 2 - 0.4);
+      });
       context.setTransform(1, 0, 0, 1, 0, 0);
       context.clearRect(0, 0, canvas.width, canvas.height);
       const places = spots();
@@ -41,7 +45,8 @@ export function createFlatPoints(canvas) {
         const [x, y] = [places[2 * i] * ratio, places[2 * i + 1] * ratio];
         // Not a number is no place, and is left out.
         if (x > -side && y > -side && x < canvas.width + side && y < canvas.height + side) {
-          context.drawImage(discs[ink.of[i]], x - side / 2, y - side / 2);
+          const disc = discs[ink.of[i]];
+          context.drawImage(disc, x - disc.width / 2, y - disc.width / 2);
         }
       }
     },

@@ -18,6 +18,7 @@ uniform vec2 left_scale;
 uniform float behind;  // share of the way that still lies before us: 1 in the space that is left, 0 at rest
 uniform float size;
 out vec4 fill;
+out float width;
 bool nowhere(vec2 a, vec2 b) {
   return max(abs(a.x), abs(a.y)) > 1e29 || (blend > 0.0 && max(abs(b.x), abs(b.y)) > 1e29);
 }
@@ -29,19 +30,20 @@ void main() {
     lost = lost || nowhere(left_from, left_to);
   }
   gl_Position = lost ? vec4(0.0, 0.0, 2.0, 1.0) : vec4(spot, 0.0, 1.0);
-  gl_PointSize = size;
+  width = size * (colour.a > 0.99 ? 1.4 : 1.0);  // opaque = in front of others: larger too, or a small class is lost
+  gl_PointSize = width;
   fill = colour;
 }`;
 
 const POINT_FRAGMENT = `#version 300 es
 precision highp float;
 in vec4 fill;
+in float width;
 uniform vec3 ground;
-uniform float size;
 out vec4 result;
 void main() {
-  float radius = length(gl_PointCoord - 0.5) * size;  // in device pixels
-  float edge = 0.5 * size;
+  float radius = length(gl_PointCoord - 0.5) * width;  // in device pixels
+  float edge = 0.5 * width;
   float cover = clamp(edge - radius, 0.0, 1.0);
   // A thin rim in the background colour keeps neighbours apart where points crowd.
   vec3 shade = mix(fill.rgb, ground, 0.75 * clamp(radius - edge + 1.6, 0.0, 1.0));

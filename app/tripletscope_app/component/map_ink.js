@@ -10,6 +10,7 @@ export const COLOUR_MODES = [
 ];
 const LEVELS = 40; // shades of a number; as many as eyes can tell apart, and few enough for one stamp each
 const FULL = 235; // of 255: points that lie on each other remain visible
+const IN_FRONT = 255; // the drawers make these larger
 const DIMMED = { light: 40, dark: 46 };
 const SAMPLE = 40_000; // values that decide the fixed end of the scale
 
@@ -100,7 +101,7 @@ export function createInk() {
     if (kept.key === key && kept.source === source) return kept;
     const { dark } = s.theme;
     const shades = shadesOf(mode, palette, dark);
-    const bright = shades.map((colour) => [...colour, FULL]);
+    const bright = shades.map((colour) => [...colour, lit ? IN_FRONT : FULL]);
     const base = mode === "class" ? sheet.label : levels(s, mode, sheet.n);
     if (!lit && mode === "class") kept = { key, source, inks: bright, of: base, order: null };
     else {
