@@ -34,11 +34,11 @@ NEIGHBOURS = 15
 #: Beyond this a layout takes hours: N² distances for each frame.
 MOST_POINTS = 50_000
 
-# Measured on two runs of 40 frames x 1,797 digits in 64 dimensions (benchmarks/bench_umap.py): a spring of 0.2 halves
-# the jitter and costs .0005 of trustworthiness, a rate of 1.0 costs as much and adds jitter, 30 epochs for every frame
-# leave the gaps in which much changed a little behind.
+# Measured on runs of 40 frames: 1,797 digits in 64 dimensions (benchmarks/bench_umap.py) and 408 emoji in 32. Stronger
+# springs calm the map further and cost the early frames their truth; a higher rate adds jitter and no truth; more
+# epochs for every frame change nothing that can be measured, and cost the time.
 FIRST_EPOCHS, FIRST_RATE = 300, 1.0
-FEWEST_EPOCHS, MORE_EPOCHS, RATE = 20, 120, 0.5
+FEWEST_EPOCHS, MORE_EPOCHS, RATE = 20, 120, 0.3
 SPRING = 0.1
 REPEL = 5
 #: Epochs between two looks at whether to stop.
@@ -122,7 +122,7 @@ def align(
             else:
                 start = _fill(place, found[f])
                 epochs = FEWEST_EPOCHS + round(MORE_EPOCHS * (1 - float(hold[there].mean())))
-                laid = _descend(start, there, graph, epochs, RATE, SPRING * hold, seed, work, _REFINE)
+                laid = _descend(start, there, graph, epochs, RATE, _spring(hold), seed, work, _REFINE)
             positions[f, there] = laid[there]
             place = laid if place is None else np.where(there[:, None], laid, place)
         hold = np.nan_to_num(stayed[f])
@@ -229,6 +229,15 @@ def _descend(
     whole = np.full(start.shape, np.nan, np.float32)
     whole[there] = laid
     return whole
+
+
+def _spring(hold: np.ndarray) -> np.ndarray:
+    """How strongly a point is held at its start, from the share of its neighbours that are the same.
+
+    Not in proportion: a point whose neighbours are all the same has no reason to move, and is held three times as
+    firmly as a share of one says; one that kept half of them is nearly free.
+    """
+    return np.asarray(SPRING * hold / (1.3 - hold))
 
 
 def _spread_out(frame: np.ndarray, there: np.ndarray, distance: str, seed: int) -> np.ndarray:
