@@ -139,6 +139,23 @@ def test_a_collapsed_race_is_told_with_its_spread_and_recall(examined: Callable[
 
 
 @pytest.mark.slow
+def test_a_loss_at_ln_2_is_only_a_note_while_recall_climbs(tmp_path: Path) -> None:
+    run = recipes.LONGER["strong nuisance, batch-hard, unit sphere, plain d, soft margin"](tmp_path / "run")
+    (found,) = [one for one in examination(run).findings if one.rule == "loss-at-margin"]
+    assert found.severity == "note"
+    assert found.numbers["recall_at_1_last"] > found.numbers["recall_at_1_first"] + 0.3
+    assert "it learns" in found.evidence
+
+
+@pytest.mark.slow
+def test_recall_survives_a_collapse_of_scale(tmp_path: Path) -> None:
+    found = findings(examination(recipes.LONGER["wrong labels, hardest"](tmp_path / "run")), "collapse")[0]
+    assert found.numbers["spread_last"] < 0.25
+    assert found.numbers["recall_at_1"] > 0.4
+    assert "only the scale is lost" in found.evidence
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("strategy", ["random", "semi-hard"])
 def test_healthy_digits_stay_healthy_for_other_seeds(tmp_path: Path, seed: int, strategy: str) -> None:

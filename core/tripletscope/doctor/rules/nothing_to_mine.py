@@ -14,13 +14,13 @@ LEAST = Threshold(
     "least",
     0.02,
     "of the units (anchors, or anchor-positive pairs) with a pick that has a loss, over the last 20 steps: 2 of 96 "
-    "pairs. Healthy recordings keep 0.06 and more.",
+    "pairs. Healthy recordings keep 0.05 and more.",
 )
 SATISFIED = Threshold(
     "satisfied",
     0.01,
     "of all eligible triplets violating: with fewer the margin is as good as met. Separated sets end below 0.005, the "
-    "digits above 0.02.",
+    "digits stay above 0.015.",
 )
 LOST = Threshold(
     "lost", 0.05, "of R@1 below its best, or less than that above guessing, make a problem of an empty band."
