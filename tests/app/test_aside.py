@@ -288,3 +288,22 @@ def test_a_cache_that_cannot_be_written_does_not_stop_it(tmp_path: Path, monkeyp
     monkeypatch.setenv(cache.ENVIRONMENT, str(tmp_path / "file" / "cache"))
     run = Run.open(tiny.record(tmp_path / "run"))
     assert os.path.getsize(asides.write_aside(run, DIGEST)) > 1000
+
+
+@pytest.mark.parametrize(("table", "strategy"), [("plane", "random"), ("batches", "batch-all"), ("picks", "random")])
+def test_damage_inside_a_file_costs_that_file_only(table: str, strategy: str, tmp_path: Path) -> None:
+    run = Run.open(tiny.record(tmp_path / "run", strategy))
+    whole = unpack(pack_aside(run, DIGEST))[1]
+    file = run.path / table / f"{table}.parquet"
+    content = bytearray(file.read_bytes())
+    content[4:200] = bytes(196)  # the first columns; header and footer stay as they are
+    file.write_bytes(content)
+    damaged = Run.open(run.path)
+    header, arrays = unpack(pack_aside(damaged, DIGEST))
+    assert [note for note in header["notes"] if note.startswith(f"{table}: ") and "damaged" in note]
+    for name in ("class_violating", "gap_counts", "churn"):
+        assert arrays[name].tobytes() == whole[name].tobytes()
+    hit = "plane_count" if table == "plane" else "who_count"
+    assert whole[hit].sum() > arrays[hit].sum() == 0
+    with pytest.raises((OSError, ValueError)):  # whoever copies the table is not to lose steps in silence
+        list(damaged._table(table).batches())

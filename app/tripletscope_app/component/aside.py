@@ -68,6 +68,7 @@ def pack_aside(run: Run, digest: str) -> bytes:
     left_out = [*kept.left_out]
     if BATCH_ALL in run.strategies:
         left_out.append("batch-all picks every eligible triplet: it is counted, but no pick of it is drawn by itself.")
+    plane = _plane(run)
     header = {
         "version": VERSION,
         "kind": "aside",
@@ -85,9 +86,10 @@ def pack_aside(run: Run, digest: str) -> bytes:
         "unchecked": {RULES.get(name).title: why for name, why in told.checked.items() if not _was_checked(why)},
         "closing_has_no_batch": True,
         "left_out": left_out,
+        "notes": run.notes,  # asked last: what is damaged inside a file shows when it is read
     }
     sections = {
-        **_plane(run),
+        **plane,
         **_picks(picked),
         **_violations(violations(run)),
         **_sparse("who", "code", picked.who),

@@ -117,8 +117,9 @@ def rivals(run: Run) -> Rivals:
     hubs = [Tally() for _ in range(len(strategies) * frames)]
     at_frames = [run.pick_rows(range(0))] * frames
     for f, picked in _picks_by_interval(run):
-        # A list of samples that is torn may lack some that were picked.
-        known = np.maximum.reduce([picked[slot] for slot in ("anchor", "positive", "negative")]) < len(labels)
+        # A table that is damaged may name rows that never were.
+        rows = np.stack([picked[slot] for slot in ("anchor", "positive", "negative")])
+        known = ((rows >= 0) & (rows < len(labels))).all(axis=0)
         own = known & (picked["step"] == run.frame_steps[f])
         if own.any():
             at_frames[f] = {name: column[own] for name, column in picked.items()}
@@ -177,7 +178,7 @@ def _batches(run: Run, steps: range) -> Iterator[Int64[np.ndarray, " B"]]:
     rows = table["row"].astype(np.int64)
     cuts = np.flatnonzero(np.diff(table["step"])) + 1
     for part in np.split(rows, cuts):
-        yield part[part < len(run.samples)]
+        yield part[(part >= 0) & (part < len(run.samples))]
 
 
 @dataclass(frozen=True)

@@ -165,21 +165,37 @@ class StepTable:
             return max(self.packed_last, self.stream.last_step)
         return self.packed_last
 
-    def batches(self, first: int = 0, last: int | None = None) -> Iterator[pa.Table]:
-        """Rows of the steps from `first` to `last`, both included, in pieces, in the order they were recorded."""
+    def batches(self, first: int = 0, last: int | None = None, *, whole: bool = True) -> Iterator[pa.Table]:
+        """Rows of the steps from `first` to `last`, both included, in pieces, in the order they were recorded.
+
+        Args:
+            first: step.
+            last: step; None: the last committed one.
+            whole: damage inside the Parquet file is an error, for whoever copies the table. If not, what cannot be
+                read is left out and noted.
+        """
         last = self.last_step if last is None else min(last, self.last_step)
         if self._packed is not None:
             for group in range(self._packed.num_row_groups):
                 steps = self._packed.metadata.row_group(group).column(0).statistics
                 if steps is None or (steps.min <= last and steps.max >= first):
-                    yield self._cut(self._packed.read_row_group(group).cast(self.schema), first, last)
+                    try:
+                        table = self._packed.read_row_group(group).cast(self.schema)
+                    except UNREADABLE as problem:
+                        if whole:
+                            raise
+                        where = f"steps {steps.min} to {steps.max} are" if steps is not None else "some steps are"
+                        note = f"{self.name}: {where} damaged ({_first_line(problem)})"
+                        self.notes += [note] if note not in self.notes else []
+                        continue
+                    yield self._cut(table, first, last)
         if self.stream is not None:
             for batch in self.stream.batches(max(first, self.packed_last + 1), last):
                 yield pa.Table.from_batches([batch]).cast(self.schema)
 
     def columns(self, first: int = 0, last: int | None = None) -> dict[str, np.ndarray]:
-        """Column name -> array, of the steps from `first` to `last`, both included."""
-        pieces = list(self.batches(first, last))
+        """Column name -> array, of the steps from `first` to `last`, both included, as far as they can be read."""
+        pieces = list(self.batches(first, last, whole=False))
         table = pa.concat_tables(pieces) if pieces else self.schema.empty_table()
         return {name: as_numpy(table.column(name)) for name in table.column_names}
 
