@@ -206,8 +206,7 @@ export function createPlane({ state, actions }) {
     setText(batch, batchWords(run, s.frame, counts));
     const margin = marginOn(s);
     const whatIf = margin !== run.margin ? ` Counted with the recorded margin ${tickText(run.margin)}; the dashed line shows margin ${tickText(margin)}.` : "";
-    legend.showCounts(counts, `Exact counts over the whole batch.${whatIf}`);
-    element.toggleAttribute("data-what-if", Boolean(whatIf));
+    legend.showCounts(counts, `Exact counts over the whole batch.${whatIf}`, whatIf ? tickText(run.margin) : null);
     legend.showRamp(density?.total ? domain : null, whole.side / 64);
     legend.showMarks({ strategy: laneStrategy(s), text: pickText(s), own: own.length ? `this ${calmName(run, s.anchor, 12)}'s own triplets` : s.message ?? "asking the engine …", theme: s.theme });
     const now = pointed?.triplet ? tripletWords(run, pointed.triplet, title) : pointed?.cell ? cellCountWords(pointed.cell) : picked ? `${title}'s pick here: ${tripletNumbers(picked)}${whatIf}` : whatIf.trim();

@@ -8,7 +8,8 @@ export function createPlaneLegend() {
     const [count, share] = [h("td"), h("td")];
     return { zone, count, share, row: h("tr", {}, h("th", { scope: "row" }, h("i", { "data-zone": zone }), zone), count, share) };
   });
-  const table = h("table", { class: "ts-plane-counts" }, h("caption", {}, "the batch's triplets"), h("tbody", {}, zones.map(({ row }) => row)));
+  const caption = h("caption");
+  const table = h("table", { class: "ts-plane-counts" }, caption, h("tbody", {}, zones.map(({ row }) => row)));
   const ticks = h("div", { class: "ts-plane-ramp-ticks" });
   const ramp = h("div", { class: "ts-plane-ramp-box" }, h("div", { title: "the square is 1/64 of each axis; darker = more triplets per area, on one scale for the whole run" }, "triplets per ", h("i", { class: "ts-plane-square" })), h("div", { class: "ts-plane-ramp" }), ticks);
   const pickIcon = h("span", { class: "ts-plane-key" });
@@ -26,7 +27,9 @@ export function createPlaneLegend() {
 
   return {
     element,
-    showCounts(counts, note) {
+    /** `margin`: the recorded one, where another is on screen, else null. */
+    showCounts(counts, note, margin) {
+      setText(caption, margin === null ? "the batch's triplets" : `at the recorded margin ${margin}`);
       element.toggleAttribute("data-no-batch", !counts);
       zones.forEach(({ count, share }, i) => {
         const told = counts?.zones[i];
