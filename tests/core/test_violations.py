@@ -95,6 +95,16 @@ def test_blocks_do_not_change_the_counts(monkeypatch: pytest.MonkeyPatch) -> Non
         assert np.array_equal(getattr(whole, name), getattr(parts, name))
 
 
+@pytest.mark.parametrize("margin", [0.1, 0.3, 0.7])
+def test_a_gap_of_exactly_the_margin_is_easy_in_every_count(margin: float) -> None:
+    """0.7 rounds down to float32 and 0.1 up: the margin is rounded like the distances, or the counts disagree."""
+    distances = np.zeros((3, 3), np.float32)
+    distances[:2, 2] = distances[2, :2] = margin
+    told = frame_violations(distances, np.array([0, 0, 1]), classes=2, margin=margin)
+    assert (told.eligible.sum(), told.violating.sum(), told.pair_violating.sum()) == (2, 0, 0)
+    assert told.gaps[: gap_edges(margin).tolist().index(margin)].sum() == 0
+
+
 def test_the_bins_split_at_the_zones() -> None:
     rng = np.random.default_rng(2)
     distances, labels = distances_within(rng.normal(size=(40, 2)), "euclidean"), rng.integers(0, 4, 40)
