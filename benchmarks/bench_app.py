@@ -1,11 +1,15 @@
-"""What it costs to open the explorer: processor time of server and page, bytes on the wire, requests that leave.
+"""What the explorer costs, to open and to click: processor time of server and page, bytes on the wire, milliseconds.
 
-    python benchmarks/bench_app.py [--rounds 3]
+    python benchmarks/bench_app.py [--rounds 3] [--clicks 20]
 
 Processor time, not wall time: the machine may be busy (a busy one still counts more, because its caches are shared; so
 an empty Streamlit page is measured beside ours). Server: from the start of the process until the Watch page is drawn,
 from /proc, so Linux only; the helper that imports torch is another process and starts after that. Page: processor time
 of the renderer until the same moment, as Chromium tells it. What a graphics card would do is in the GPU process here.
+
+A click is on an anchor that nobody has asked about: from the browser's event until ruler, strip and lines are drawn
+with the strategies' answer (two animation frames after it came). Its milliseconds are wall time, and mean something on
+an idle machine only; the processor time beside them says what they would be there.
 """
 
 from __future__ import annotations
@@ -90,14 +94,14 @@ class Page:
         # A page of the same origin first: starting a renderer costs Chromium a second here, whatever the page.
         self.page.goto(f"{address}/_stcore/health")
         self.page.wait_for_timeout(1500)
-        started = self._spent()
+        started = self.spent()
         clock = time.perf_counter()
         self.page.goto(address)
         self.page.wait_for_selector(selector, timeout=60_000)
         self.page.wait_for_selector(SETTLED, timeout=60_000)
         self.wall = time.perf_counter() - clock
         self.drawn = processor_seconds(self.server.pid)
-        self.cost = {kind: spent - started[kind] for kind, spent in self._spent().items()}
+        self.cost = {kind: spent - started[kind] for kind, spent in self.spent().items()}
 
     def _listen(self, socket) -> None:
         def received(payload) -> None:
@@ -113,7 +117,8 @@ class Page:
         if not request.url.startswith(("data:", "blob:")) and urlsplit(request.url).hostname != "127.0.0.1":
             self.outside.append(request.url)
 
-    def _spent(self) -> dict[str, float]:
+    def spent(self) -> dict[str, float]:
+        """Processor seconds of the browser's processes so far, by kind."""
         told = self._processes.send("SystemInfo.getProcessInfo")["processInfo"]
         return {kind: sum(p["cpuTime"] for p in told if p["type"] == kind) for kind in ("renderer", "GPU")}
 
@@ -125,8 +130,61 @@ class Page:
         self.server.wait(20)
 
 
-def measure(browser_path: str, runs: list[str]) -> dict[str, float]:
-    """One opening of the Watch page, then three seconds of playing; and one opening of an empty page."""
+# Chooses an anchor as a click on the map does, and waits until it is drawn with its answer.
+CLICK = """(root, anchor) => new Promise((done) => {
+  const began = performance.now();
+  root.tripletscope.select(anchor);
+  const look = () => {
+    const drawn = root.dataset.anchor === String(anchor) && root.dataset.positive !== "";
+    if (!drawn) return requestAnimationFrame(look);
+    requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - began)));
+  };
+  requestAnimationFrame(look);
+})"""
+
+
+def helpers_of(server: int) -> list[int]:
+    """The processes that a server has started."""
+    return [int(pid) for task in Path(f"/proc/{server}/task").glob("*/children") for pid in task.read_text().split()]
+
+
+def click_on_anchors(page: Page, clicks: int) -> dict[str, float]:
+    """Medians over clicks on anchors that nobody has asked about, once the page has come to rest."""
+    before = None
+    while before != (page.received, page.sent):  # what follows the first draw has come
+        before = (page.received, page.sent)
+        page.page.wait_for_timeout(3000)
+    root = page.page.locator(DRAWN)
+    count = int(root.get_attribute("data-n"))
+    root.evaluate(CLICK, count // 2)  # the helper has answered once
+    pids = {"server": [page.server.pid], "helpers": helpers_of(page.server.pid)}
+    walls, received, busy = [], [], {name: [] for name in (*pids, "page")}
+    for i in range(clicks):
+        page.page.wait_for_timeout(700)  # the other runs of the race are answered meanwhile
+        bytes_before, renderer = page.received, page.spent()["renderer"]
+        spent = {name: sum(map(processor_seconds, some)) for name, some in pids.items()}
+        walls.append(root.evaluate(CLICK, (i * 97 + 5) % count))
+        busy["page"].append(page.spent()["renderer"] - renderer)
+        for name, some in pids.items():
+            busy[name].append(sum(map(processor_seconds, some)) - spent[name])
+        page.page.wait_for_timeout(300)
+        received.append(page.received - bytes_before)
+    page.page.wait_for_timeout(1000)
+    bytes_before = page.received
+    root.evaluate("root => root.tripletscope.select(root.tripletscope.state().anchor)")
+    page.page.wait_for_timeout(500)
+    return {
+        "click until it is drawn (ms)": statistics.median(walls),
+        "  server CPU (ms)": 1e3 * statistics.mean(busy["server"]),
+        "  helper CPU (ms)": 1e3 * statistics.mean(busy["helpers"]),
+        "  page CPU (ms)": 1e3 * statistics.mean(busy["page"]),
+        "  websocket received (kB)": statistics.median(received) / 1e3,
+        "  the same anchor again (kB)": (page.received - bytes_before) / 1e3,
+    }
+
+
+def measure(browser_path: str, runs: list[str], clicks: int) -> dict[str, float]:
+    """One opening of the Watch page, three seconds of playing, some clicks; and one opening of an empty page."""
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "empty.py"
         script.write_text(EMPTY)
@@ -138,7 +196,9 @@ def measure(browser_path: str, runs: list[str]) -> dict[str, float]:
     before, quiet = processor_seconds(page.server.pid), page.sent
     page.page.keyboard.press("Space")
     page.page.wait_for_timeout(3000)
-    playing = page.sent - quiet
+    playing, spent = page.sent - quiet, processor_seconds(page.server.pid)
+    page.page.keyboard.press("Space")
+    clicked = click_on_anchors(page, clicks)
     rows = {
         "server CPU until it listens (s)": page.listening,
         "server CPU until the page is drawn (s)": page.drawn,
@@ -151,7 +211,8 @@ def measure(browser_path: str, runs: list[str]) -> dict[str, float]:
         "websocket messages sent": float(sent),
         "requests that leave the machine": float(len(page.outside)),
         "messages sent in 3 s of playing": float(playing),
-        "server CPU in 3 s of playing (s)": processor_seconds(page.server.pid) - before,
+        "server CPU in 3 s of playing (s)": spent - before,
+        **clicked,
     }
     page.close()
     return rows
@@ -161,13 +222,14 @@ def main() -> None:
     """Prints the median of some rounds."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--clicks", type=int, default=20)
     parser.add_argument("--chromium", default=shutil.which("chromium") or shutil.which("google-chrome"))
     parser.add_argument("--run", action="append", default=[], help="show these runs instead of the shipped race")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     if not args.chromium:
         raise SystemExit("No Chromium here; name one with --chromium PATH.")
-    rounds = [measure(args.chromium, args.run) for _ in range(args.rounds)]
+    rounds = [measure(args.chromium, args.run, args.clicks) for _ in range(args.rounds)]
     if args.json:
         print(json.dumps(rounds, indent=2))
         return

@@ -28,6 +28,8 @@ Reply = dict[str, Any]
 
 #: Answers kept, about 3 kB each.
 KEPT = 1000
+#: Seconds after which the processor is free for what nobody waits for.
+BREATH = 0.5
 #: Runs that a helper keeps open.
 OPEN = 16
 STOPPED = "the helper that asks the strategies stopped; click again to restart it"
@@ -180,9 +182,11 @@ class Helper:
         return self._remembered((digest, anchor, margin), question, self._quick)
 
     def foresee(self, path: str, digest: str, anchor: int, margin: float | None = None) -> None:
-        """Asks for an answer that may be wanted soon, when nobody waits for another."""
+        """Asks for an answer that may be wanted soon, when nobody waits for another and the page has been drawn."""
         self._later.append((path, digest, anchor, margin))
-        self._go_on()
+        timer = threading.Timer(BREATH, self._go_on)
+        timer.daemon = True
+        timer.start()
 
     def seek(self, path: str, digest: str, what: str, *, step: int, anchor: int, margin: float | None) -> Future[Reply]:
         """The next anchor worth a look: {"found": {"anchor", "positive"} or None} or {"error"}.

@@ -11,7 +11,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -207,7 +207,7 @@ def _load(paths: tuple[str, ...], stamps: tuple[Any, ...]) -> Loaded:
     return Loaded(tuple(runs), digests, blobs, tuple(unreadable), projections, scale)
 
 
-@st.cache_resource(show_spinner=False, max_entries=8)
+@lru_cache(maxsize=8)  # asked several times for every click, and streamlit's caches cost a millisecond
 def _opening(path: str, stamp: int) -> dict[str, Any]:
     told: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
     return told

@@ -151,7 +151,7 @@ def crowd(
     outside[candidates] = False
     who = np.flatnonzero(outside)
     frames, kept = open_frames(run), spread_ranks(len(who), MOST_TICKS)
-    told = {
+    told: dict[str, Any] = {
         "count": len(who),
         "ticks": np.zeros((len(frames), len(kept)), np.float32),
         "hardest": np.full(len(frames), -1, np.int32),
