@@ -77,6 +77,7 @@ export function createMap({ state, actions, sprites }) {
   let palette = [];
   let pinned = []; // pins as drawn, for clicks on their pictures
   let drawnPoints = ""; // what the points were drawn for: hovering redraws rings and not fifty thousand points
+  let ringed = false; // whether something lies on the lowest canvas
   let placed = { key: "", spots: new Float32Array(0) };
   const cameras = new Map(); // space -> where it was looked at last
   let [cardTimer, restTimer, passing] = [0, 0, 0];
@@ -96,6 +97,7 @@ export function createMap({ state, actions, sprites }) {
       canvas.height = Math.max(1, Math.round(box.height * ratio));
     }
     drawnPoints = ""; // a canvas that changes its size is empty
+    ringed = false;
     state.touch("size");
   }
 
@@ -189,8 +191,10 @@ export function createMap({ state, actions, sprites }) {
     const ink = inkOf(s, sheet, palette);
     drawPoints(s, ink, left);
 
-    const ground = penOf(under);
     const found = currentAnswer(s);
+    // A canvas that nobody touches costs the browser nothing.
+    const ground = ringed || sheet.exact ? penOf(under) : null;
+    ringed = sheet.exact;
     let rings = null;
     if (found && sheet.exact && run.distance !== "cosine" && !left) {
       const [anchor, positive] = [positionAt(sheet, s.t, s.anchor), positionAt(sheet, s.t, found.positive)];
