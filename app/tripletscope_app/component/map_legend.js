@@ -18,7 +18,7 @@ export function createColourMenu({ state }) {
       for (const [i, { name, title }] of COLOUR_MODES.entries()) {
         const known = name === "class" || knowsChange(s, name);
         if (options[i].disabled === known) options[i].disabled = !known;
-        setText(options[i], known ? title : `${title} (comes with UMAP)`);
+        setText(options[i], known ? title : `${title} (not measured yet)`);
       }
       if (menu.value !== colourMode(s)) menu.value = colourMode(s);
     },
