@@ -117,7 +117,10 @@ def test_only_the_store_opens_run_files(name: str, source: str) -> None:
         assert run_file_names(source) == set()
 
 
-@pytest.mark.parametrize("name", ["answers.py", "selection.py", "tables.py", "theme.py", "component/pack.py"])
+@pytest.mark.parametrize(
+    "name",
+    ["answers.py", "asides.py", "selection.py", "tables.py", "theme.py", "component/pack.py", "component/aside.py"],
+)
 def test_what_works_in_a_notebook_too_knows_no_streamlit(name: str) -> None:
     assert "streamlit" not in screen_imports((APP / name).read_text(encoding="utf-8"))
 
