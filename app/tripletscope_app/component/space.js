@@ -67,7 +67,7 @@ export function badgeText(s, sheet) {
   const { kept, trust } = fidelityAt(s, sheet, s.frame);
   const parts = [sheet.badge];
   if (kept !== null) parts.push(`15-NN kept ${percent(kept)}`);
-  if (trust !== null && !sheet.own) parts.push(`trust ${trust.toFixed(2).replace(/^0/, "")}`);
+  if (trust !== null && !sheet.own) parts.push(`trust ${trust >= 0.995 && trust < 1 ? ">.99" : trust.toFixed(2).replace(/^0/, "")}`);
   return parts.join(" · ");
 }
 
