@@ -93,8 +93,12 @@ function othersTold({ crowd, frames, positives }, at) {
   const width = crowd.ticks.length / Math.max(1, frames.length);
   const hardest = crowd.hardest[at] >= 0 ? { sample: crowd.hardest[at], distance: crowd.nearest[at] } : null;
   const closer = positives.map((_, p) => Array.from(crowd.closer.subarray(2 * (at * positives.length + p), 2 * (at * positives.length + p) + 2)));
-  // Ticks travel as shares of the largest; the nearest is known exactly.
-  const ticks = Float32Array.from(crowd.ticks.subarray(at * width, (at + 1) * width), (share, i) => (i ? (share / 65535) * crowd.farthest[at] : crowd.nearest[at]));
+  // Ticks travel as steps of 1/255 of the largest; the nearest is known exactly.
+  let reached = 0;
+  const ticks = Float32Array.from(crowd.ticks.subarray(at * width, (at + 1) * width), (step, i) => {
+    reached += step;
+    return i ? Math.max((reached / 255) * crowd.farthest[at], crowd.nearest[at]) : crowd.nearest[at];
+  });
   return { count: crowd.count, ticks, hardest, closer };
 }
 

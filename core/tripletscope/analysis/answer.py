@@ -21,7 +21,7 @@ from jaxtyping import Float32, Int8, Int64
 from tripletscope.store.reader import Run
 
 VERSION = 1
-DTYPES = {
+DTYPES: dict[str, np.dtype[Any]] = {
     "f32": np.dtype("<f4"),
     "i32": np.dtype("<i4"),
     "u16": np.dtype("<u2"),
@@ -70,7 +70,8 @@ def ulps_between(
 
 def with_ulps(seen: Float32[np.ndarray, "*shape"], ulps: Int8[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:
     """The distances that `ulps_between` compared."""
-    return (seen.view(np.int32) + ulps).astype(np.int32).view(np.float32)
+    bits = (seen.view(np.int32) + ulps).astype(np.int32)
+    return np.asarray(bits.view(np.float32))
 
 
 def pack_answer(answer: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,8 +107,9 @@ def pack_answer(answer: Mapping[str, Any]) -> dict[str, Any]:
         farthest = crowd["ticks"][:, -1] if crowd["ticks"].size else np.zeros(len(answer["frames"]), np.float32)
         kept = spread_ranks(crowd["ticks"].shape[1], TICKS_SENT)
         shares = crowd["ticks"][:, kept] / np.where(farthest > 0, farthest, 1)[:, None]
-        # Ticks are faint marks along an axis: two bytes place them to within a hundredth of a pixel.
-        sections["ticks"] = ("u16", np.rint(np.nan_to_num(shares.clip(0, 1)) * 65535))
+        # Ticks are faint marks along an axis of a few hundred pixels, so a byte places each well enough; they rise, and
+        # their steps deflate to half of that.
+        sections["ticks"] = ("u8", np.diff(np.rint(np.nan_to_num(shares.clip(0, 1)) * 255), prepend=0, axis=1))
         sections["hardest"] = ("i32", crowd["hardest"])
         sections["nearest"] = ("f32", crowd["nearest"])
         sections["farthest"] = ("f32", farthest)
@@ -150,7 +152,7 @@ def unpack_answer(packed: Mapping[str, Any], run: Run) -> dict[str, Any]:
         answer["distances"] = with_ulps(np.array(seen, np.float32).reshape(answer["ulps"].shape), answer["ulps"])
     else:
         answer["distances"] = arrays["distances"]
-        ticks = arrays["ticks"] / np.float32(65535) * arrays["farthest"][:, None]
+        ticks = arrays["ticks"].cumsum(axis=1) / np.float32(255) * arrays["farthest"][:, None]
         crowd = {name: arrays[name] for name in ("hardest", "nearest", "closer")}
         answer["others"] = {"count": header["others"], "ticks": ticks.astype(np.float32), **crowd}
     return answer

@@ -208,7 +208,7 @@ def wire(told: dict, *, sees_plane: bool = True) -> dict:
         largest = crowd["ticks"][:, -1:]
         arrays |= {
             "distances": ("f32", told["distances"]),
-            "ticks": ("u16", np.round(crowd["ticks"] / largest * 65535)),
+            "ticks": ("u8", np.diff(np.round(crowd["ticks"] / largest * 255), prepend=0, axis=1)),
             "hardest": ("i32", crowd["hardest"]),
             "nearest": ("f32", crowd["nearest"]),
             "farthest": ("f32", largest[:, 0]),
