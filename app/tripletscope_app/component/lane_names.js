@@ -40,7 +40,7 @@ function laneSays(found, strategy, trains, agrees, training) {
  *
  * `view(s, box)` are the places in s.strategies that are shown; `update` puts the buttons there. */
 export function createLaneNames({ layer, state, actions }) {
-  const [up, down] = ["\u25b4", "\u25be"].map((arrow, i) => {
+  const [up, down] = ["\u25b2", "\u25bc"].map((arrow, i) => {
     const button = h("button", { type: "button", class: "ts-lane-scroll", title: i ? "further strategies" : "earlier strategies", "aria-label": i ? "further strategies" : "earlier strategies" }, arrow);
     button.addEventListener("click", () => scrollBy(i ? shown.length - 2 : 2 - shown.length));
     return button;
@@ -167,7 +167,7 @@ export function createLaneNames({ layer, state, actions }) {
       if (more.hidden) return;
       more.style.transform = `translate(0, ${top - 19}px)`;
       more.style.width = `${gutter}px`;
-      setText(span, `${shown.length} of ${s.strategies.length}`);
+      setText(span, gutter > 130 ? `${shown.length} of ${s.strategies.length}` : ""); // narrow panels keep the arrows only
       up.disabled = start <= 0;
       down.disabled = start >= s.strategies.length - shown.length;
     },
