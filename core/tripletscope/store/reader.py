@@ -392,7 +392,10 @@ class Run:
 
 
 class Frames(Mapping[int, "Float32[np.ndarray, 'n D']"]):
-    """Step -> embedding; `[step]` maps the file into memory, so only what is looked at is read."""
+    """Step -> embedding; `[step]` maps the file into memory, so only what is looked at is read.
+
+    Frames that were kept in half precision come back as float32.
+    """
 
     def __init__(self, path: Path, steps: list[int]) -> None:
         self._path, self._steps = path, steps
@@ -400,7 +403,8 @@ class Frames(Mapping[int, "Float32[np.ndarray, 'n D']"]):
     def __getitem__(self, step: int) -> np.ndarray:
         if step not in self._steps:
             raise KeyError(step)
-        return np.asarray(np.load(layout.frame_path(self._path, step), mmap_mode="r", allow_pickle=False))
+        kept = np.asarray(np.load(layout.frame_path(self._path, step), mmap_mode="r", allow_pickle=False))
+        return kept.astype(np.float32) if kept.dtype == np.float16 else kept
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._steps)
