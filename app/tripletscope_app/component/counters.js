@@ -12,12 +12,12 @@ export function shortNumber(value) {
 }
 
 const COUNTERS = [
-  { title: "R@1", names: ["recall_at_1"], text: (v) => v.toFixed(2), help: "share of probe samples whose nearest neighbour has their class" },
-  { title: "spread", names: ["spread"], text: shortNumber, help: "mean pairwise distance in the batch, in margins" },
-  { title: "violating", names: ["violating_share"], text: percent, help: "share of all eligible triplets with gap < margin" },
-  { title: "hard", names: ["hard_share"], text: percent, help: "share of all eligible triplets with gap ≤ 0" },
-  { title: "mined / eligible", names: ["mined", "eligible"], text: (a, b) => `${wholeNumber(a)} / ${wholeNumber(b)}`, help: "triplets this strategy chose, of all it could have" },
-  { title: "loss", names: ["loss"], text: shortNumber, help: "mean over the triplets this strategy chose itself: not comparable between strategies", last: true },
+  { title: "R@1", meaning: "nearest has its class", names: ["recall_at_1"], text: (v) => v.toFixed(2), help: "share of probe samples whose nearest neighbour has their class" },
+  { title: "spread", meaning: "mean distance / margin", names: ["spread"], text: shortNumber, help: "mean pairwise distance in the batch, in margins" },
+  { title: "violating", meaning: "gap < margin, in batch", names: ["violating_share"], text: percent, help: "share of all eligible triplets with gap < margin" },
+  { title: "hard", meaning: "gap ≤ 0, in batch", names: ["hard_share"], text: percent, help: "share of all eligible triplets with gap ≤ 0" },
+  { title: "mined / eligible", meaning: "triplets of the batch", names: ["mined", "eligible"], text: (a, b) => `${wholeNumber(a)} / ${wholeNumber(b)}`, help: "triplets this strategy chose, of all it could have" },
+  { title: "loss", meaning: "mean over its own picks", names: ["loss"], text: shortNumber, help: "mean over the triplets this strategy chose itself: not comparable between strategies", last: true },
 ];
 
 /** Text of a counter, and the step it is from when that is not the frame's own. */
@@ -29,17 +29,36 @@ function counterOf(run, counter, frame) {
   return { text, note: found.step === run.frames[frame] ? "" : `, step ${found.step}` };
 }
 
+const chances = new WeakMap();
+
+/** R@1 of a random order: how often another sample, drawn blindly, has the class of the first. */
+export function chanceOf(run) {
+  if (!chances.has(run)) {
+    const counts = new Map();
+    for (const label of run.label) counts.set(label, (counts.get(label) ?? 0) + 1);
+    let [mates, queries] = [0, 0];
+    for (const count of counts.values()) {
+      if (count < 2) continue; // a class of one has no nearest of its own, so it is no query
+      mates += (count * (count - 1)) / Math.max(1, run.n - 1);
+      queries += count;
+    }
+    chances.set(run, queries ? mates / queries : 0);
+  }
+  return chances.get(run);
+}
+
 export function createCounters({ state }) {
   const cells = COUNTERS.map((counter) => {
     const value = h("div", { class: "ts-counter-value" });
     const rivals = h("div", { class: "ts-counter-rivals" });
     const note = h("span");
+    const meaning = h("small", { class: "ts-counter-meaning" }, counter.meaning);
     const pointed = h("span", { class: "ts-counter-pointed", hidden: true });
     const element = h(
       "div", { class: "ts-counter", "data-last": counter.last ?? false, "data-name": counter.names[0], title: counter.help },
-      h("div", { class: "ts-counter-title ts-ellipsis" }, counter.title, note, pointed), value, rivals,
+      h("div", { class: "ts-counter-title ts-ellipsis" }, counter.title, note, pointed, meaning), value, rivals,
     );
-    return { counter, element, note, pointed, value, rivals };
+    return { counter, element, note, meaning, pointed, value, rivals };
   });
   const element = h("section", { class: "ts-counters", "aria-label": "Numbers of this step" }, cells.map((cell) => cell.element));
 
@@ -50,8 +69,9 @@ export function createCounters({ state }) {
     if (touches(changed, "hoverFrame", "run", "runs")) {
       // The large numbers stay those of the step; what is pointed at stands beside the title, with its own step.
       const at = s.hoverFrame !== null && s.hoverFrame < run.frames.length ? s.hoverFrame : null;
-      for (const { counter, pointed } of cells) {
+      for (const { counter, meaning, pointed } of cells) {
         pointed.hidden = at === null;
+        meaning.hidden = at !== null; // the two share the title's line
         if (at !== null) pointed.textContent = `${counterOf(run, counter, at).text} at step ${run.frames[at]}`;
       }
     }
@@ -69,6 +89,9 @@ export function createCounters({ state }) {
           return h("span", { title: entry.title }, markIcon(entry.mark, s.theme.dark, 11), text);
         }),
       );
+      if (counter.title === "R@1") {
+        rivals.append(h("span", { title: "what a space that knows nothing of the classes would get" }, `chance ${chanceOf(run).toFixed(2)}`));
+      }
     }
   });
 

@@ -48,3 +48,11 @@ export function severityIcon(severity, size = 14) {
     svg("path", { d: SEVERITY_SHAPES[severity] ?? SEVERITY_SHAPES.note }),
     letter ? svg("text", { x: 7, y: 10.8, "text-anchor": "middle" }, letter) : null);
 }
+
+/** The worst finding that holds at the frame on screen, or null: what one must know before reading anything else. */
+export function verdictOf(s) {
+  const run = s.runs[s.run];
+  const step = run?.frames[s.frame];
+  const holds = (found) => found.severity === "problem" && found.step <= step && (!Number.isInteger(found.until) || step <= found.until);
+  return (run && findingsOf(s)?.find(holds)) ?? null;
+}

@@ -134,6 +134,12 @@ export function paintZoneNames(pen, { x, y, near, far, colours, theme, width, he
   pen.font = `650 12.5px ${theme.font}`;
   pen.textAlign = "center";
   pen.textBaseline = "middle";
+  const corner = Math.hypot(Math.max(x, width - x), Math.max(y, height - y));
+  if (corner < far) {
+    // A shrunken space lies in one zone from edge to edge: the colour alone would be a riddle.
+    const words = near < 8 ? "the whole view is nearer than positive + margin; hard is smaller than the dot" : "the whole view is nearer than positive + margin";
+    haloText(pen, corner < near ? "the whole view is hard" : words, width / 2, height - 52, corner < near ? colours.hardInk : colours.semiInk, theme.background);
+  }
   for (const [name, radius, room, colour] of [["hard", near, near - 12, colours.hardInk], ["semi-hard", far, far - near, colours.semiInk]]) {
     if (room < 22 || radius < 34 || far < 60) continue;
     // At the top of the ring; at its foot where the top is out of the picture.
