@@ -117,6 +117,13 @@ class Page:
         if not request.url.startswith(("data:", "blob:")) and urlsplit(request.url).hostname != "127.0.0.1":
             self.outside.append(request.url)
 
+    def rest(self) -> None:
+        """Waits until nothing has come or gone for three seconds."""
+        before = None
+        while before != (self.received, self.sent):
+            before = (self.received, self.sent)
+            self.page.wait_for_timeout(3000)
+
     def spent(self) -> dict[str, float]:
         """Processor seconds of the browser's processes so far, by kind."""
         told = self._processes.send("SystemInfo.getProcessInfo")["processInfo"]
@@ -150,10 +157,7 @@ def helpers_of(server: int) -> list[int]:
 
 def click_on_anchors(page: Page, clicks: int) -> dict[str, float]:
     """Medians over clicks on anchors that nobody has asked about, once the page has come to rest."""
-    before = None
-    while before != (page.received, page.sent):  # what follows the first draw has come
-        before = (page.received, page.sent)
-        page.page.wait_for_timeout(3000)
+    page.rest()
     root = page.page.locator(DRAWN)
     count = int(root.get_attribute("data-n"))
     root.evaluate(CLICK, count // 2)  # the helper has answered once
@@ -192,7 +196,7 @@ def measure(browser_path: str, runs: list[str], clicks: int) -> dict[str, float]
         empty.close()
     page = Page(ROOT / "app" / "main.py", [part for run in runs for part in ("--run", run)], DRAWN, browser_path)
     received, sent = page.received, page.sent
-    page.page.wait_for_timeout(4000)  # the helper has imported torch
+    page.rest()  # the helpers have imported torch, and what follows the first draw has come
     before, quiet = processor_seconds(page.server.pid), page.sent
     page.page.keyboard.press("Space")
     page.page.wait_for_timeout(3000)
