@@ -56,13 +56,10 @@ def run(args: argparse.Namespace) -> int:
     if args.out and len(args.runs) > 1:
         raise SettingError("--out takes one run: name one, or leave --out out.")
     out = Path(args.out) if args.out else None
-    if out is not None and (
-        out.suffix not in ENDINGS or not out.parent.is_dir() or (out.exists() and not args.overwrite)
-    ):
-        raise SettingError(
-            f"--out {out} cannot be written: give a new file that ends in .npz or .parquet in a folder that exists, "
-            "or add --overwrite to replace it."
-        )
+    if out is not None and (out.suffix not in ENDINGS or not out.parent.is_dir()):
+        raise SettingError(f"--out {out} cannot be written: name a .npz or .parquet file in a folder that exists.")
+    if out is not None and out.exists() and not args.overwrite:
+        raise SettingError(f"{out} exists already: choose another --out, or add --overwrite.")
     if args.lines:
         return _serve(args)
     with stopping() as stop:

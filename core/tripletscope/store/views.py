@@ -46,7 +46,7 @@ def read_view(path: Path) -> Arrays | None:
     """The arrays of a kept view; None for a damaged file, which is as good as none: the view can be computed again."""
     with (
         suppress(OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile),
-        np.load(path, allow_pickle=False) as content,
+        np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as content,
     ):
         return {key: content[key] for key in content.files}
     return None
