@@ -117,7 +117,7 @@ function othersSeen(answer, at, margin) {
   const outside = answer.outside;
   const d = planeDistances(run, frame, answer.anchor, outside);
   const nearest = d.reduce((best, value, i) => (best < 0 || value < d[best] ? i : best), -1);
-  const sorted = Float32Array.from(d).sort();
+  const sorted = d.slice().sort();
   const count = sorted.length;
   const most = Math.min(MOST_TICKS, count);
   const ticks = Float32Array.from({ length: most }, (_, t) => sorted[most > 1 ? Math.floor((t * (count - 1)) / (most - 1)) : 0]);

@@ -8,24 +8,30 @@ import { textWidth } from "./text_width.js";
 
 const WORD_SIZE = 12.5;
 
+/** The hairlines between lanes. */
+export function drawLaneRules(box) {
+  return Array.from({ length: box.rows }, (_, row) => {
+    const y = box.lanesTop + (row + 1) * box.lane - 0.5;
+    return svg("line", { class: "ts-lane-rule", x1: box.left, x2: box.right, y1: y, y2: y });
+  });
+}
+
 /** SVG of the lanes in view. `found` is null while the engine has not answered: the lanes keep their size as a skeleton. */
 export function drawLanes(s, found, { lanes, scale, top, height, right, lossX }) {
   return lanes.flatMap((index, row) => {
     const strategy = s.strategies[index];
     const y = top + row * height;
     const chosen = strategy.name === s.lane;
-    const back = chosen
-      ? svg("rect", { class: "ts-lane-back", x: 0, y, width: lossX + 8, height, rx: 4 })
-      : svg("line", { class: "ts-lane-rule", x1: scale.left, x2: right, y1: y + height - 0.5, y2: y + height - 0.5 });
+    const back = chosen ? [svg("rect", { class: "ts-lane-back", x: 0, y, width: lossX + 8, height, rx: 4 })] : [];
     if (!found) {
       const bar = svg("rect", {
         class: "ts-skeleton", x: scale.left, y: y + height / 2 - 3, width: (right - scale.left) * (0.35 + 0.07 * (index % 4)), height: 6, rx: 3,
       });
-      return [back, s.message ? null : bar].filter(Boolean);
+      return s.message ? back : [...back, bar];
     }
     const content = laneContent(s, found, strategy, { scale, y, height, right, lossX });
     // Picks of another margin step back until the engine has answered for this one.
-    return [back, svg("g", found.stale ? { class: "ts-lane-stale" } : {}, ...content)];
+    return found.stale ? [...back, svg("g", { class: "ts-lane-stale" }, ...content)] : [...back, ...content];
   });
 }
 

@@ -9,10 +9,10 @@ import { paintThumb, thumbElement } from "./sprite.js";
 import { createSwarm } from "./swarm.js";
 import { createLens } from "./lens.js";
 import { createLaneNames } from "./lane_names.js";
-import { drawLanes } from "./lanes.js";
+import { drawLaneRules, drawLanes } from "./lanes.js";
 import { rulerLayout } from "./ruler_layout.js";
 import { zoneCountWords, countZones } from "./zone_counts.js";
-import { drawRulerAxis, drawZones, namelessZones, rulerHatch, zoneEdges } from "./ruler_zones.js";
+import { createZoneGround, drawRulerAxis, namelessZones, rulerHatch, zoneEdges } from "./ruler_zones.js";
 import { createMarginHandle, marginText } from "./margin_handle.js";
 import { createGhosts, outsidersOf, outsideWords } from "./ghosts.js";
 import { createRulerNotes, notesArrowHead } from "./ruler_notes.js";
@@ -24,9 +24,9 @@ const RULER_DRAWN_BY = ["run", "runs", "frame", "anchor", "positive", "answers",
 const RULER_LIT_BY = ["hover", "pinned", "hoverClasses", "focus"];
 
 export function createRuler({ state, actions, sprites }) {
-  const [zones, still, moves] = [svg("g"), svg("g"), svg("g")];
+  const [zones, still, moves] = [createZoneGround(), svg("g"), svg("g")];
   const ghosts = createGhosts({ state, actions, sprites });
-  const drawing = svg("svg", { class: "ts-ruler-drawing", "aria-hidden": "true" }, rulerHatch(), zones, still, ghosts.strip, moves);
+  const drawing = svg("svg", { class: "ts-ruler-drawing", "aria-hidden": "true" }, rulerHatch(), zones.element, still, ghosts.strip, moves);
   const arrows = svg("svg", { class: "ts-ruler-drawing ts-ruler-arrows", "aria-hidden": "true" });
   const layer = h("div", { class: "ts-ruler-layer", role: "group", "aria-label": "candidates by distance: arrow keys move, Enter chooses" });
   const lens = createLens({ state, actions, sprites });
@@ -111,7 +111,8 @@ export function createRuler({ state, actions, sprites }) {
     const pick = whole && strategy && pickOf(whole.answer, whole.at, strategy, whole.positive);
     drawStill(s, run, scale, box);
     const bound = Number.isFinite(shown?.near) ? shown.near : near;
-    zones.replaceChildren(...(whole ? drawZones(whole.run, scale, box, bound, s.theme.font) : []));
+    if (whole) zones.draw(whole.run, scale, box, bound, s.theme.font);
+    else zones.hide();
     const parts = found && !whole ? [] : drawLanes(s, whole, { lanes: inView, scale, top: box.lanesTop, height: box.lane, right: box.right, lossX: box.lossX });
     handle.place(s, whole, { scale, box, near: bound, moving });
     ghosts.draw(s, whole, { scale, box, moving });
@@ -177,7 +178,7 @@ export function createRuler({ state, actions, sprites }) {
     still.dataset.key = key;
     const y = box.lanesTop - 5;
     still.replaceChildren(
-      ...drawRulerAxis(scale, box),
+      ...drawRulerAxis(scale, box), ...drawLaneRules(box),
       svg("text", { class: "ts-lanes-heading", x: 0, y }, "would pick"),
       svg("text", { class: "ts-lanes-heading", x: box.lossX, y, "text-anchor": "end" }, run.soft_margin ? "soft loss" : "loss"),
     );

@@ -27,27 +27,53 @@ function zoneNameRoom(words, font) {
   return textWidth(words, ZONE_NAME_SIZE, font, "650") + 10;
 }
 
-/** Zone bands, their names and the margin's bracket; `near` is d(a,p) as drawn. */
-export function drawZones(run, scale, box, near, font) {
-  const edges = zoneEdges(scale, near, run.margin);
-  const bottom = box.height - 4;
-  const parts = [];
-  ZONE_ORDER.forEach((zone, i) => {
-    const [x, width] = [edges[i], Math.max(0, edges[i + 1] - edges[i])];
-    parts.push(svg("rect", { class: "ts-zone", "data-zone": zone, x, y: box.swarmTop, width, height: bottom - box.swarmTop }));
-    if (zone === "easy") parts.push(svg("rect", { x, y: box.swarmTop, width, height: bottom - box.swarmTop, fill: "url(#ts-hatch)" }));
-    parts.push(svg("rect", { class: "ts-zone-head", "data-zone": zone, x, y: box.notes, width, height: box.names }));
-    if (width >= zoneNameRoom(zone, font)) {
-      const name = zone === "easy" && !run.soft_margin && width >= zoneNameRoom("easy, loss 0", font) ? "easy, loss 0" : zone;
-      parts.push(svg("text", { class: "ts-zone-name", x: x + width / 2, y: box.notes + 14.5, "text-anchor": "middle" }, name));
-    }
-  });
-  for (const [edge, name] of [[edges[1], "near"], [edges[2], "far"]]) {
-    parts.push(svg("line", { class: `ts-zone-edge ts-zone-edge-${name}`, x1: edge, x2: edge, y1: box.notes, y2: bottom }));
-  }
-  const y = box.bracketY;
-  parts.push(svg("path", { class: "ts-bracket", d: `M${edges[1]},${y + 5}V${y}H${edges[2]}V${y + 5}` }));
-  return parts;
+/** Zone bands, their names and the margin's bracket: made once, moved ten times a second while time runs. */
+export function createZoneGround() {
+  const bands = ZONE_ORDER.map((zone) => ({
+    zone,
+    fill: svg("rect", { class: "ts-zone", "data-zone": zone }),
+    hatching: zone === "easy" ? svg("rect", { fill: "url(#ts-hatch)" }) : null,
+    head: svg("rect", { class: "ts-zone-head", "data-zone": zone }),
+    name: svg("text", { class: "ts-zone-name", "text-anchor": "middle" }),
+    words: "",
+  }));
+  const lines = ["near", "far"].map((name) => svg("line", { class: `ts-zone-edge ts-zone-edge-${name}` }));
+  const bracket = svg("path", { class: "ts-bracket" });
+  const element = svg("g", { visibility: "hidden" }, ...bands.flatMap(({ fill, hatching, head, name }) => [fill, hatching, head, name]), ...lines, bracket);
+  const put = (node, values) => Object.entries(values).forEach(([key, value]) => node.setAttribute(key, value));
+  let standing = ""; // what does not move with the zones
+
+  return {
+    element,
+    hide: () => element.setAttribute("visibility", "hidden"),
+    /** `near` is d(a,p) as drawn. */
+    draw(run, scale, box, near, font) {
+      element.removeAttribute("visibility");
+      const edges = zoneEdges(scale, near, run.margin);
+      const bottom = box.height - 4;
+      const geometry = `${box.swarmTop}/${box.notes}/${bottom}`;
+      if (standing !== geometry) {
+        standing = geometry;
+        for (const { fill, hatching, head, name } of bands) {
+          for (const rect of [fill, hatching]) if (rect) put(rect, { y: box.swarmTop, height: bottom - box.swarmTop });
+          put(head, { y: box.notes, height: box.names });
+          put(name, { y: box.notes + 14.5 });
+        }
+        for (const line of lines) put(line, { y1: box.notes, y2: bottom });
+      }
+      bands.forEach((band, i) => {
+        const [x, width] = [edges[i], Math.max(0, edges[i + 1] - edges[i])];
+        for (const rect of [band.fill, band.hatching, band.head]) if (rect) put(rect, { x, width });
+        const easy = band.zone === "easy" && !run.soft_margin && width >= zoneNameRoom("easy, loss 0", font);
+        const words = width < zoneNameRoom(band.zone, font) ? "" : easy ? "easy, loss 0" : band.zone;
+        if (words !== band.words) band.name.textContent = band.words = words;
+        put(band.name, { x: x + width / 2 });
+      });
+      lines.forEach((line, i) => put(line, { x1: edges[i + 1], x2: edges[i + 1] }));
+      const y = box.bracketY;
+      put(bracket, { d: `M${edges[1]},${y + 5}V${y}H${edges[2]}V${y + 5}` });
+    },
+  };
 }
 
 /** The axis with its ticks, and where the plain part ends. */
