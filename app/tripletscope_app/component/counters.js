@@ -12,7 +12,7 @@ export function shortNumber(value) {
 }
 
 const COUNTERS = [
-  { title: "R@1", meaning: "nearest has its class", names: ["recall_at_1"], text: (v) => v.toFixed(2), help: "share of probe samples whose nearest neighbour has their class" },
+  { title: "R@1", meaning: "neighbour right", names: ["recall_at_1"], text: (v) => v.toFixed(2), help: "share of probe samples whose nearest neighbour has their class" },
   { title: "spread", meaning: "mean distance / margin", names: ["spread"], text: shortNumber, help: "mean pairwise distance in the batch, in margins" },
   { title: "violating", meaning: "gap < margin, in batch", names: ["violating_share"], text: percent, help: "share of all eligible triplets with gap < margin" },
   { title: "hard", meaning: "gap ≤ 0, in batch", names: ["hard_share"], text: percent, help: "share of all eligible triplets with gap ≤ 0" },
@@ -78,7 +78,8 @@ export function createCounters({ state }) {
     if (!touches(changed, "frame", "run", "runs", "race", "theme")) return;
     const step = run.frames[s.frame];
     const others = s.race.filter((entry) => entry.digest !== s.run && s.runs[entry.digest]);
-    for (const { counter, note, value, rivals } of cells) {
+    for (const { counter, note, meaning, value, rivals } of cells) {
+      if (counter.title === "R@1") meaning.textContent = `neighbour right, chance ${chanceOf(run).toFixed(2)}`;
       const own = counterOf(run, counter, s.frame);
       value.textContent = own.text;
       note.textContent = own.note;
@@ -89,9 +90,6 @@ export function createCounters({ state }) {
           return h("span", { title: entry.title }, markIcon(entry.mark, s.theme.dark, 11), text);
         }),
       );
-      if (counter.title === "R@1") {
-        rivals.append(h("span", { title: "what a space that knows nothing of the classes would get" }, `chance ${chanceOf(run).toFixed(2)}`));
-      }
     }
   });
 
