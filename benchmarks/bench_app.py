@@ -151,8 +151,9 @@ CLICK = """(root, anchor) => new Promise((done) => {
 
 
 def helpers_of(server: int) -> list[int]:
-    """The processes that a server has started."""
-    return [int(pid) for task in Path(f"/proc/{server}/task").glob("*/children") for pid in task.read_text().split()]
+    """The processes that answer a server's questions; jobs that come and go are left out."""
+    found = [int(pid) for task in Path(f"/proc/{server}/task").glob("*/children") for pid in task.read_text().split()]
+    return [pid for pid in found if b"tripletscope_app.answers" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def click_on_anchors(page: Page, clicks: int) -> dict[str, float]:

@@ -132,7 +132,7 @@ class Watched:
         return at["x"], at["y"]
 
     def sentence(self) -> str:
-        return self.page.locator("[aria-live]").first.inner_text()
+        return self.page.locator(".ts-sentence [aria-live]").first.inner_text()
 
     def close(self) -> None:
         self.context.close()
@@ -173,8 +173,7 @@ def test_the_page_draws_without_a_word_to_the_world(watched):
 
 def test_space_plays_and_the_server_hears_nothing_of_it(watched):
     watched.until("root.dataset.positive !== ''")
-    watched.settle()
-    watched.page.wait_for_timeout(1500)
+    watched.quiet()
     watched.page.locator("body").press("Home")
     watched.page.wait_for_timeout(1500)
     watched.settle()
@@ -194,8 +193,7 @@ def test_space_plays_and_the_server_hears_nothing_of_it(watched):
 
 def test_dragging_the_scrubber_moves_points_and_sends_one_message_at_the_end(watched):
     watched.until("root.dataset.positive !== ''")
-    watched.settle()
-    watched.page.wait_for_timeout(1500)
+    watched.quiet()
     slider = watched.page.get_by_role("slider").first
     box = slider.bounding_box()
     y = box["y"] + box["height"] / 2
@@ -416,7 +414,7 @@ def test_a_shipped_race_opens_at_once_with_its_recorded_answers(browser, tmp_pat
         page.page.keyboard.press("End")
         page.until("root.dataset.step === '400'")
         title = page.page.locator(".ts-counter[data-name=spread] .ts-counter-title").text_content()
-        assert title == "spread, step 399"
+        assert title.startswith("spread, step 399")
         # A collapsed run stays on its axis, and its sentence stays short.
         page.page.keyboard.press("3")
         page.until("root.dataset.lane === 'batch-hard'")
