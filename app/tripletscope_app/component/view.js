@@ -301,6 +301,7 @@ function createInstrument(parent) {
     root.dataset.renderer = map.renderer();
     root.dataset.run = s.run ?? "";
     root.toggleAttribute("data-playing", s.playing);
+    root.toggleAttribute("data-asking", s.asking);
     if (!run) return;
     root.dataset.n = run.n;
     root.dataset.step = run.frames[s.frame];
