@@ -111,7 +111,7 @@ def shot(
 
 def film(studio: Studio) -> None:
     """Ten seconds: a run that learns, then the one that collapses, on one fixed scale."""
-    page = studio.open("?v=1&run=digits-2d/semi-hard&step=30&anchor=47&positive=277", height=668)
+    page = studio.open("?v=1&run=digits-2d/semi-hard&step=30&anchor=47&positive=277", height=716)
     pictures: list[Image.Image] = []
     lasting: list[int] = []
 
@@ -147,6 +147,7 @@ PICTURES: dict[str, Callable[[Studio], None]] = {
     "watch.webp": film,
     "watch": shot("watch"),
     "watch-dark": shot("watch-dark", dark=True),
+    "emoji-umap": shot("emoji-umap", "?v=1&run=emoji-32d/semi-hard&step=100&space=umap"),
     "ruler": shot("ruler", of=".ts-right"),
     "plane": shot("plane", of=".ts-plane"),
     "strip": shot("strip", of=".ts-strip"),

@@ -16,7 +16,7 @@ const COUNTERS = [
   { title: "spread", meaning: "mean distance / margin", names: ["spread"], text: shortNumber, help: "mean pairwise distance in the batch, in margins" },
   { title: "violating", meaning: "gap < margin, in batch", names: ["violating_share"], text: percent, help: "share of all eligible triplets with gap < margin" },
   { title: "hard", meaning: "gap ≤ 0, in batch", names: ["hard_share"], text: percent, help: "share of all eligible triplets with gap ≤ 0" },
-  { title: "mined / eligible", meaning: "triplets of the batch", names: ["mined", "eligible"], text: (a, b) => `${wholeNumber(a)} / ${wholeNumber(b)}`, help: "triplets this strategy chose, of all it could have" },
+  { title: "mined / eligible", meaning: "triplets", names: ["mined", "eligible"], text: (a, b) => `${wholeNumber(a)} / ${wholeNumber(b)}`, help: "triplets this strategy chose, of all it could have" },
   { title: "loss", meaning: "mean over its own picks", names: ["loss"], text: shortNumber, help: "mean over the triplets this strategy chose itself: not comparable between strategies", last: true },
 ];
 

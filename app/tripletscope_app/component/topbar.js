@@ -74,6 +74,7 @@ export function createTopbar({ state, actions }) {
     if (touches(changed, "title", "subtitle", "anchor", "run", "runs")) {
       setText(title, s.title.replaceAll("{anchor}", run ? shortName(run, s.anchor) : "…"));
       setText(subtitle, s.subtitle);
+      subtitle.title = s.subtitle;
       head.hidden = !s.title && !s.subtitle;
     }
     if (touches(changed, "asides", "frame", "run", "runs")) {
