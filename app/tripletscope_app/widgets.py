@@ -94,8 +94,21 @@ def hear(race: Race, loaded: Loaded) -> None:
     result = st.session_state.get(state.instrument_key(race.key)) or {}
     chosen = _reported(race, loaded, result.get("selection"))
     if chosen is not None:
+        _answer(race, loaded, chosen)  # the helper works while this page is still being set up
         remember(race, loaded, chosen)
         st.session_state[_HEARD] = True
+
+
+def _answer(race: Race, loaded: Loaded, chosen: Selection) -> Future[dict[str, Any]]:
+    """The answer for what is looked at, recorded or asked of the helper."""
+    told = loaders.opening(race) or {}
+    run = loaded.runs[chosen.run]
+    recorded = told["answers"].get(run.name) if told.get("anchor") == chosen.anchor else None
+    if recorded is None or chosen.margin is not None:
+        return helper().ask(str(run.path), loaded.digests[chosen.run], chosen.anchor, chosen.margin)
+    there: Future[dict[str, Any]] = Future()
+    there.set_result({"answer": recorded, "recorded": True})
+    return there
 
 
 def _reported(race: Race, loaded: Loaded, said: Any) -> Selection | None:
@@ -140,17 +153,13 @@ def seek(race: Race, loaded: Loaded, chosen: Selection, what: str) -> None:
 def ask_strategies(race: Race, loaded: Loaded, chosen: Selection) -> Told:
     """The strategies' choices for the anchor in the watched run: recorded, known already, or asked of the helper."""
     heard = st.session_state.pop(_HEARD, False)
-    told = loaders.opening(race) or {}
-    cards = list(told.get("strategies", []))
-    run, digest = loaded.runs[chosen.run], loaded.digests[chosen.run]
-    recorded = told["answers"].get(run.name) if told.get("anchor") == chosen.anchor else None
-    if recorded is not None and chosen.margin is None:
-        return Told({digest: recorded}, cards, _message(chosen))
-    future = helper().ask(str(run.path), digest, chosen.anchor, chosen.margin)
+    cards = list((loaders.opening(race) or {}).get("strategies", []))
+    digest = loaded.digests[chosen.run]
+    future = _answer(race, loaded, chosen)
     # The first draw does not wait: a page without picks now is better than a page in two seconds.
     wait([future], timeout=PATIENCE if heard else 0.05)
     reply = future.result() if future.done() else {}
-    if "answer" in reply:
+    if "answer" in reply and "recorded" not in reply:
         for other, name in zip(loaded.runs, loaded.digests, strict=True):
             if name != digest:  # a press on its button shall find it answered
                 helper().foresee(str(other.path), name, chosen.anchor, chosen.margin)

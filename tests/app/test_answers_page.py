@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
+import zlib
 from typing import Any
 
 import numpy as np
@@ -22,7 +25,7 @@ pytestmark = pytest.mark.browser
 TELL = """async ([code, blob, packed, margins]) => {
   const page = await import(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
   const run = page.parseBlob(Uint8Array.from(atob(blob), (letter) => letter.charCodeAt(0)));
-  const answer = await page.decodeAnswer(packed);
+  const answer = page.decodeAnswer(packed);
   const answers = new Map([[page.answerKey(run.digest, packed.anchor, packed.margin), answer]]);
   const chosen = { run: run.digest, frame: 0, anchor: packed.anchor, positive: null, margin: null };
   const state = { ...chosen, runs: { [run.digest]: run }, answers };
@@ -44,7 +47,9 @@ TELL = """async ([code, blob, packed, margins]) => {
 @pytest.fixture(scope="module")
 def code() -> str:
     """The modules that read blobs and answers, with their exports."""
-    return "\n".join(component._IMPORT.sub("", component._read(name)) for name in ("store.js", "answers.js"))
+    return "\n".join(
+        component._IMPORT.sub("", component._read(name)) for name in ("store.js", "inflate.js", "answers.js")
+    )
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +107,45 @@ def test_a_crowd_of_thousands_is_64_ticks(tell: Any) -> None:
         assert each["hardest"]["sample"] == wanted["hardest"][f]
         assert each["closer"] == wanted["closer"][f].tolist()
         np.testing.assert_allclose(each["ticks"], wanted["ticks"][f], rtol=1e-6)
+
+
+def test_what_zlib_deflates_is_inflated(browser: Any, code: str) -> None:
+    """Stored, fixed and dynamic blocks, long runs, nothing at all, and what is cut short."""
+    rng = np.random.default_rng(0)
+    texts = [
+        b"",
+        b"a",
+        b"abc" * 5000,
+        rng.bytes(70_000),
+        rng.integers(0, 4, 40_000, dtype=np.uint8).tobytes(),
+        np.arange(20_000, dtype="<u2").tobytes(),
+        json.dumps(component.style()).encode(),
+    ]
+    packed = [zlib.compress(text, level) for text in texts for level in (0, 1, 6, 9)]
+    for strategy in (zlib.Z_FIXED, zlib.Z_HUFFMAN_ONLY, zlib.Z_RLE):
+        for text in texts:
+            made = zlib.compressobj(9, zlib.DEFLATED, 15, 9, strategy)
+            packed.append(made.compress(text) + made.flush())
+    page = browser.new_page()
+    script = """async ([code, packed]) => {
+      const page = await import(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
+      const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+      const digest = async (bytes) => Array.from(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
+      const cut = packed.map((text) => {
+        try {
+          page.inflate(bytes(text).slice(0, -9 - bytes(text).length / 3));
+          return "inflated";
+        } catch (error) {
+          return error.message;
+        }
+      });
+      return [await Promise.all(packed.map((text) => digest(page.inflate(bytes(text))))), cut];
+    }"""
+    page.goto("about:blank")
+    page.route("http://127.0.0.1/", lambda route: route.fulfill(body="<!doctype html>", content_type="text/html"))
+    page.goto("http://127.0.0.1/")  # a digest needs a safe context
+    told, cut = page.evaluate(script, [code, [base64.b64encode(part).decode() for part in packed]])
+    wanted = [list(hashlib.sha256(zlib.decompress(part)).digest()) for part in packed]
+    assert told == wanted
+    assert set(cut) <= {"The packed bytes end too early.", "The packed bytes are damaged."}
+    page.close()

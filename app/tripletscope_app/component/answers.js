@@ -3,25 +3,23 @@
 // Zones are decided by the gap in float32, the type the distances were mined in; the page never compares d(a,n) with
 // d(a,p) + margin, which rounds differently. In a plane that is mined as it is drawn, the page has the points and takes
 // the distances itself, rounding every step to float32; what arrives is by how many last places the engine's differ.
+import { inflate } from "./inflate.js";
 import { parseBlob } from "./store.js";
 
 const MOST_TICKS = 64;
 
-async function inflateText(base64) {
-  const text = atob(base64);
-  const packed = Uint8Array.from(text, (letter) => letter.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+function inflateText(base64) {
+  return inflate(Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0)));
 }
 
-/** A promise of the answer with typed arrays and look-up tables. `raw` is {anchor, margin, z}: base64 of deflated bytes.
+/** The answer with typed arrays and look-up tables. `raw` is {anchor, margin, z}: base64 of deflated bytes.
  *
  * The answer has anchor, margin (that it was asked with), candidates (the anchor first), candidates_title, positives,
  * negatives, frames (steps), picks[strategy] (frames x positives: place of the negative, -1 = abstains),
  * own_positive[strategy] (per frame: place of the positive that the strategy brings along), probabilities[strategy]
  * (frames x positives x negatives, a row's largest is 255), not_applicable[strategy] and fallback[strategy] (texts). */
-export async function decodeAnswer(raw) {
-  const blob = parseBlob(await inflateText(raw.z));
+export function decodeAnswer(raw) {
+  const blob = parseBlob(inflateText(raw.z));
   const { candidates, frames, positive_count: near } = blob;
   const positives = candidates.slice(1, 1 + near);
   const negatives = candidates.slice(1 + near);

@@ -207,19 +207,16 @@ function createInstrument(parent) {
   const taken = new Map(); // the packed answers that were seen: the same one comes again with every message
 
   function takeAnswers(answers) {
+    let kept = null;
     for (const [digest, raw] of Object.entries(answers ?? {})) {
       const key = raw && answerKey(digest, raw.anchor, raw.margin);
       if (!raw || taken.get(key) === raw.z) continue;
       taken.set(key, raw.z);
-      decodeAnswer(raw).then((answer) => keepAnswer(key, answer));
+      kept ??= new Map(state.get().answers);
+      kept.delete(key);
+      kept.set(key, decodeAnswer(raw));
     }
-  }
-
-  function keepAnswer(key, answer) {
-    if (state.get().gone) return;
-    const kept = new Map(state.get().answers);
-    kept.delete(key);
-    kept.set(key, answer);
+    if (!kept) return;
     for (const old of [...kept.keys()].slice(0, -ANSWERS_KEPT)) {
       kept.delete(old);
       taken.delete(old); // should it come again, it is welcome
