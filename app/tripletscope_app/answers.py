@@ -302,16 +302,34 @@ def answer_line(line: str) -> Reply:
     return {"id": question["id"], **reply}
 
 
-def serve(niceness: int) -> None:
+def _step_back(niceness: int) -> None:
+    if hasattr(os, "nice"):
+        os.nice(niceness)
+
+
+def _load() -> None:
+    """Nothing; the first question finds everything imported."""
+    import torch  # noqa: F401
+
+    import tripletscope.analysis.counterfactual
+    import tripletscope.strategies  # noqa: F401
+
+
+def serve(*, slow: bool) -> None:
     """Answers questions from standard input until it closes."""
     # What libraries print must not mix with our lines: keep the pipe for ourselves, and send prints to stderr.
     pipe = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    if hasattr(os, "nice"):
-        os.nice(niceness)  # the page that is being drawn goes first
+    if slow:
+        _step_back(10)
+        _load()
+    else:
+        # While torch is imported, the page that is being drawn goes first; afterwards somebody waits for every answer.
+        # On Linux a thread has a niceness of its own, and takes it along when it ends.
+        loading = threading.Thread(target=lambda: (_step_back(5), _load()))
+        loading.start()
+        loading.join()
     import torch
-
-    import tripletscope.strategies  # noqa: F401  (so that the first question finds everything loaded)
 
     torch.set_num_threads(1)
     with contextlib.suppress(BrokenPipeError):  # the server went while we were thinking
@@ -321,4 +339,4 @@ def serve(niceness: int) -> None:
 
 
 if __name__ == "__main__":
-    serve(10 if "--slow" in sys.argv else 5)
+    serve(slow="--slow" in sys.argv)
