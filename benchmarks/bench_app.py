@@ -140,13 +140,14 @@ class Page:
 # Chooses an anchor as a click on the map does, and waits until it is drawn with its answer.
 CLICK = """(root, anchor) => new Promise((done) => {
   const began = performance.now();
-  root.tripletscope.select(anchor);
-  const look = () => {
-    const drawn = root.dataset.anchor === String(anchor) && root.dataset.positive !== "";
-    if (!drawn) return requestAnimationFrame(look);
+  const drawn = () => root.dataset.anchor === String(anchor) && root.dataset.positive !== "";
+  const seen = new MutationObserver(() => {
+    if (!drawn()) return;
+    seen.disconnect();
     requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - began)));
-  };
-  requestAnimationFrame(look);
+  });
+  seen.observe(root, { attributes: true });
+  root.tripletscope.select(anchor);
 })"""
 
 
