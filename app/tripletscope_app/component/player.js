@@ -64,7 +64,8 @@ export function createPlayer({ state, commit }) {
     const stepwise = reducedMotion();
     let t = state.get().t;
     const advance = (now) => {
-      t = Math.min(lastFrame(), t + ((now - before) / WHOLE_RUN) * lastFrame());
+      // The browser's time is that of the frame's start, which may lie before the moment one pressed play.
+      t = Math.min(lastFrame(), t + (Math.max(0, now - before) / WHOLE_RUN) * lastFrame());
       before = now;
       const frame = Math.floor(t);
       state.set({ t: stepwise ? frame : t, frame });
