@@ -359,7 +359,8 @@ def test_export_of_a_damaged_run_says_what_is_missing(
     assert main(["export", str(damaged), "--what", "picks", "--out", str(tmp_path / "p.csv")]) == 0
     assert "picks" in capsys.readouterr().err.splitlines()[0]
     (damaged / "samples" / "samples.arrows").unlink()
-    assert "samples" in refusal(capsys, ["export", str(damaged), "--what", "frames", "--out", str(tmp_path / "f.csv")])
+    assert main(["export", str(damaged), "--what", "frames", "--out", str(tmp_path / "f.csv")]) == 0
+    assert "named by their rows" in capsys.readouterr().err
 
 
 # ---- progress --------------------------------------------------------------------------------------------------
