@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Int16, Int64, UInt8
 
 from tripletscope.analysis.answer import pack_answer, plane_distances, spread_ranks, ulps_between
 from tripletscope.analysis.probe import batch_shape, distances_from, open_frames, probe_batch, probe_labels
@@ -22,8 +22,12 @@ from tripletscope.seeding import generator
 from tripletscope.store.reader import Run
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tripletscope.analysis.anchor_rows import AnchorRows
     from tripletscope.batch import Batch
     from tripletscope.strategies.base import Strategy
+    from tripletscope.triplets import Triplets
 
 #: Order statistics of the distances to the crowd outside the candidates.
 MOST_TICKS = 64
@@ -93,22 +97,23 @@ def anchor_answer(run: Run, anchor: int, *, margin: float | None = None) -> dict
     if answer["ulps"] is None:
         answer["others"] = crowd(run, candidates, answer["distances"][:, positives], margin)
     chooser = Chooser(positives, negatives, margin, seed, anchor, recorded_parameters(run))
+    rows_of_frames = chooser.rows(batches, labels) if batches else None
     for record in strategies.all():
-        if record.granularity == "all" or not batches:
+        if record.granularity == "all" or rows_of_frames is None:
             continue
         try:
-            for batch in batches:
+            for batch in batches if record.needs else ():
                 record.check(batch)
-            chosen = [chooser.picks(record, batch, step) for batch, step in zip(batches, steps, strict=True)]
+            picks, own, chances = chooser.at_all_frames(record, batches, rows_of_frames, steps)
         except TripletscopeError as error:
             answer["not_applicable"][record.name] = str(error)
             continue
-        answer["picks"][record.name] = np.stack([picked for picked, _ in chosen])
+        answer["picks"][record.name] = picks
         answer["fallback"][record.name] = record.fallback or None
         if record.granularity == "anchor":
-            answer["own_positive"][record.name] = np.array([own for _, own in chosen], np.int16)
+            answer["own_positive"][record.name] = own
         if record.stochastic:
-            answer["probabilities"][record.name] = np.stack([chooser.chances(record, batch) for batch in batches])
+            answer["probabilities"][record.name] = chances
     return answer
 
 
@@ -188,18 +193,59 @@ class Chooser:
     anchor: int
     params: Mapping[str, Mapping[str, float]]
 
+    def rows(self, batches: Sequence[Batch], labels: Int64[np.ndarray, " B"]) -> AnchorRows:
+        """The anchor's rows of distances at these frames, as one batch."""
+        import torch
+
+        from tripletscope.analysis.anchor_rows import AnchorRows
+
+        return AnchorRows(torch.stack([batch.distances[0] for batch in batches]), labels, batches[0].distance)
+
+    def at_all_frames(
+        self, record: Strategy, batches: Sequence[Batch], rows: AnchorRows, steps: Sequence[int]
+    ) -> tuple[Int16[np.ndarray, "F P"], Int16[np.ndarray, " F"], UInt8[np.ndarray, "F P N"] | None]:
+        """What `picks` and `chances` say of each frame; a strategy that is `rowwise` is asked about all at once."""
+        if not record.rowwise:
+            found = [self.picks(record, batch, step) for batch, step in zip(batches, steps, strict=True)]
+            picks, own = np.stack([picked for picked, _ in found]), np.array([own for _, own in found], np.int16)
+            chances = np.stack([self.chances(record, batch) for batch in batches]) if record.stochastic else None
+            return picks, own, chances
+        if record.stochastic:  # every frame has a draw of its own
+            parts = [self._pick(record, rows.frame(f), step) for f, step in enumerate(steps)]
+            frame = np.repeat(np.arange(len(steps)), [len(part) for part in parts])
+            positive = np.concatenate([part.positive.numpy() for part in parts])
+            negative = np.concatenate([part.negative.numpy() for part in parts])
+        else:
+            triplets = self._pick(record, rows, steps[0])
+            frame, positive, negative = (
+                part.numpy() for part in (triplets.anchor, triplets.positive, triplets.negative)
+            )
+        picks, own = self._scatter(record, len(steps), frame, positive, negative)
+        return picks, own, self._chances(record, rows) if record.stochastic else None
+
     def picks(self, record: Strategy, batch: Batch, step: int) -> tuple[np.ndarray, int]:
         """(negative picked for each positive, the positive it chose itself), as places in those lists; -1 = none."""
-        rng = generator(self.seed, "counterfactual", record.name, step, self.anchor) if record.stochastic else None
-        triplets = record.pick(batch, margin=self.margin, generator=rng, **self.of(record))
+        triplets = self._pick(record, batch, step)
         mine = np.flatnonzero(triplets.anchor.numpy() == 0)
-        places_p, places_n = self.place[triplets.positive.numpy()[mine]], self.place[triplets.negative.numpy()[mine]]
-        picked, own = np.full(len(self.positives), -1, np.int16), -1
-        if record.granularity != "anchor":
-            picked[places_p] = places_n
-        elif len(mine):
-            own, picked[:] = int(places_p[-1]), places_n[-1]
-        return picked, own
+        positive, negative = triplets.positive.numpy()[mine], triplets.negative.numpy()[mine]
+        picks, own = self._scatter(record, 1, np.zeros(len(mine), np.int64), positive, negative)
+        return picks[0], int(own[0])
+
+    def _pick(self, record: Strategy, batch: Batch, step: int) -> Triplets:
+        rng = generator(self.seed, "counterfactual", record.name, step, self.anchor) if record.stochastic else None
+        return record.pick(batch, margin=self.margin, generator=rng, **self.of(record))
+
+    def _scatter(
+        self, record: Strategy, frames: int, frame: np.ndarray, positive: np.ndarray, negative: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(F, P) picks and (F,) own positives from triplets of slots; `frame` says to which row each belongs."""
+        picks = np.full((frames, len(self.positives)), -1, np.int16)
+        own = np.full(frames, -1, np.int16)
+        if record.granularity == "anchor":
+            own[frame], picks[frame] = self.place[positive], self.place[negative][:, None]
+        else:
+            picks[frame, self.place[positive]] = self.place[negative]
+        return picks, own
 
     @cached_property
     def place(self) -> Int64[np.ndarray, " B"]:
@@ -213,9 +259,17 @@ class Chooser:
         import torch
 
         positive = torch.from_numpy(self.positives)
+        return self._scaled(record, batch, torch.zeros_like(positive), positive)
+
+    def _chances(self, record: Strategy, rows: AnchorRows) -> np.ndarray:
+        """The same at all frames, (F, P, N)."""
+        shape = (rows.distances.shape[0], len(self.positives), len(self.negatives))
+        return self._scaled(record, rows, *rows.pairs).reshape(shape)
+
+    def _scaled(self, record: Strategy, batch: Batch, anchor: Tensor, positive: Tensor) -> np.ndarray:
         if len(positive) == 0:
             return np.zeros((0, len(self.negatives)), np.uint8)
-        rows = record.probabilities(batch, torch.zeros_like(positive), positive, margin=self.margin, **self.of(record))
+        rows = record.probabilities(batch, anchor, positive, margin=self.margin, **self.of(record))
         chance = rows.numpy()[:, self.negatives].astype(np.float64)
         largest = chance.max(axis=1, keepdims=True, initial=0.0)
         scaled = np.divide(255 * chance, largest, out=np.zeros_like(chance), where=largest > 0)

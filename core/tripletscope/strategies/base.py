@@ -61,6 +61,7 @@ class Strategy:
     stream_function: Callable[..., Iterator[Triplets]] | None = None
     notes: str = ""
     fallback: str = ""
+    rowwise: bool = False
 
     @property
     def stochastic(self) -> bool:
@@ -228,6 +229,7 @@ def strategy(
     stream: Callable[..., Iterator[Triplets]] | None = None,
     notes: str = "",
     fallback: str = "",
+    rowwise: bool = False,
 ) -> Callable[[Callable[..., Triplets]], Strategy]:
     """A decorator that turns `(batch, *, margin, generator, **params) -> Triplets` into a registered `Strategy`.
 
@@ -244,6 +246,9 @@ def strategy(
         probabilities: for a strategy that draws, `(batch, anchor, positive, *, margin, **params) -> (A, B)`.
         stream: yields the picks in parts, for a strategy whose picks may not fit in memory.
         notes: Markdown for docs/strategies.md: the definition as a formula, ties, when it abstains, departures.
+        rowwise: whether its picks for an anchor follow from that anchor's own row of distances, by comparisons alone
+            (no sums or logarithms, which round by the size of what they are given). Then it can be asked about one
+            anchor at many frames at once; the tests hold it to that.
         fallback: what it takes where nothing fits its rule, in a few words; "" for one that abstains then.
 
     Raises:
@@ -273,6 +278,7 @@ def strategy(
                 stream_function=stream,
                 notes=notes.strip(),
                 fallback=fallback,
+                rowwise=rowwise,
             )
         )
 

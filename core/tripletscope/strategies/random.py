@@ -27,6 +27,7 @@ def uniform(
     order=10,
     zones={"hard", "semi-hard", "easy"},
     granularity="pair",
+    rowwise=True,
     probabilities=uniform,
     notes="""
 For every anchor a and positive p: n ~ uniform over { n : y(n) ≠ y(a) }.

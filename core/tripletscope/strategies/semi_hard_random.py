@@ -30,6 +30,7 @@ def uniform_in_zone(
     order=60,
     zones={"semi-hard"},
     granularity="pair",
+    rowwise=True,
     probabilities=uniform_in_zone,
     notes="""
 For every anchor a and positive p: n ~ uniform over { n : y(n) ≠ y(a), 0 < d(a,n) − d(a,p) < margin }.
