@@ -37,7 +37,7 @@ def bar(race: Race) -> None:
             required=True,
             key=f"watch.race.{race.key}",
             label_visibility="collapsed",
-            on_change=lambda: choose(st.session_state[f"watch.race.{race.key}"]),
+            on_change=lambda: _switch(race, st.session_state[f"watch.race.{race.key}"]),
         )
         st.button("All runs…", key="watch.gallery", on_click=_open)
         # Open until it is closed, and not for one run of the script: an answer that arrives draws the page again.
@@ -51,6 +51,12 @@ def choose(link: str | None) -> None:
     """Opens another recording, at its own opening."""
     if link is not None:
         state.overrule(run=link, step=None, anchor=None, positive=None)
+
+
+def _switch(race: Race, link: str | None) -> None:
+    """Another button of the bar was pressed. What the bar of a page left behind still says is not heard."""
+    if race.holds(state.get(state.RUN)):
+        choose(link)
 
 
 def _open() -> None:

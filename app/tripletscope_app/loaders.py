@@ -51,6 +51,10 @@ class Race:
         """What the address calls the run of that name."""
         return f"{self.key}/{name}" if len(self.paths) > 1 or self.opening else self.key
 
+    def holds(self, link: str | None) -> bool:
+        """Whether an address names this race or a run of it."""
+        return link is not None and link in (self.key, *(self.link(Path(path).name) for path in self.paths))
+
 
 def given_runs(argv: Sequence[str] | None = None) -> list[Path]:
     """The folders of `streamlit run app/main.py -- --run DIR`, which `tripletscope app --run DIR` passes on."""
@@ -128,7 +132,7 @@ def find(link: str | None) -> Race | None:
     shipped, given = shipped_races(), given_runs()
     own = own_races() if link is not None or given or not shipped else []
     for race in [*shipped, *own]:
-        if link is not None and link in (race.key, *(race.link(Path(path).name) for path in race.paths)):
+        if race.holds(link):
             return race
     return next(iter([*own, *shipped] if given else [*shipped, *own]), None)
 

@@ -112,6 +112,13 @@ def _answer(race: Race, loaded: Loaded, chosen: Selection) -> Future[dict[str, A
 
 
 def _reported(race: Race, loaded: Loaded, said: Any) -> Selection | None:
+    """The selection in a report, valid; None for one from a page that was left since it was sent.
+
+    A message of the browser tells the state of everything it still shows. Where it crosses with the choice of another
+    recording, streamlit takes the state of the old page for news.
+    """
+    if not race.holds(state.get(state.RUN)):
+        return None
     report = read_report(said, loaded.digests)
     if report is None:
         return None

@@ -387,7 +387,9 @@ def test_the_gallery_shows_every_run_and_opens_one(watched):
     watched.page.keyboard.press("ArrowRight")  # the focus is on the button again, which has no use for arrows
     watched.until("root.dataset.step !== '5'")
     watched.page.locator(".st-key-watch-gallery button").first.click()
-    dialog.get_by_role("button", name="Watch", exact=True).last.click()
+    # That card's own button: the dialog fills from the top, so that its last button is another one at first.
+    card = dialog.get_by_test_id("stVerticalBlock").filter(has_text="stopped at step 6").last
+    card.get_by_role("button", name="Watch", exact=True).click()
     watched.page.wait_for_function("() => new URL(location).searchParams.get('run') === 'cut'")
     watched.page.wait_for_selector(ROOT)
     assert not watched.complaints

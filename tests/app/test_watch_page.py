@@ -220,6 +220,48 @@ def test_a_recording_chosen_anew_has_no_margin_of_another(app, monkeypatch):
     assert [other.session_state[f"watch.{name}"] for name in ("margin", "focus")] == [None, None]
 
 
+def crossing():
+    """The page of one recording, while what the browser still says of another one arrives."""
+    import streamlit as st
+
+    from tripletscope_app import gallery, loaders, state, widgets
+    from tripletscope_app.pages.watch import watch
+
+    state.restore_url()
+    left = loaders.find("toys")
+    loaded = loaders.load(left)
+    said = {"run": loaded.digests[1], "step": 5, "anchor": 2, "positive": None}
+    for kind in st.session_state.pop("late", []):
+        if kind == "bar":
+            gallery._switch(left, "toys")
+        else:
+            st.session_state["instrument.toys"] = {kind: {**said, "kind": "seek", "what": "violating"}}
+            {"selection": widgets.hear, "request": widgets.hear_request}[kind](left, loaded)
+    watch()
+
+
+def test_what_a_page_that_was_left_still_says_is_not_heard(app, monkeypatch):
+    monkeypatch.setattr(widgets.Helper, "ask", lambda *_: Future())
+    monkeypatch.setattr(widgets.Helper, "seek", lambda *_, **__: pytest.fail("it searches for nobody"))
+    other = AppTest.from_function(crossing, default_timeout=WAIT)
+    other.query_params.update({"run": "zoo"})
+    other.run()
+    before = view(other)["selection"]
+    for late in ("selection", "request", "bar"):
+        other.session_state["late"] = [late]
+        other.run()
+        assert not other.exception
+        assert view(other)["selection"] == before
+        assert other.session_state["watch.run"] == "zoo"
+    # The page that is on the screen is heard.
+    there = AppTest.from_function(crossing, default_timeout=WAIT)
+    there.query_params.update({"run": "toys/random", "step": "0"})
+    there.run()
+    there.session_state["late"] = ["selection"]
+    there.run()
+    assert there.session_state["watch.step"] == 5
+
+
 def asking():
     """The page, after a request of the browser's."""
     import streamlit as st
