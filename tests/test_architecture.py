@@ -19,7 +19,7 @@ FLOORS: list[set[str]] = [
     {"errors", "schema", "registry", "seeding", "zones", "samples"},
     {"distances", "rows", "sampling", "store"},
     {"triplets", "batch", "metrics"},
-    {"strategies", "losses", "models", "uploads", "readers"},
+    {"strategies", "losses", "models", "uploads", "readers", "embeddings"},
     {"datasets", "store.reader", "store.recompute", "store.views", "testing", "strategy_docs"},
     {"step_record", "recorded_strategies", "frames", "recorder", "export", "analysis", "doctor"},
     {"config", "preparation", "training"},
