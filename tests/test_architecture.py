@@ -21,7 +21,7 @@ FLOORS: list[set[str]] = [
     {"triplets", "batch", "metrics"},
     {"strategies", "losses", "models", "uploads", "readers", "embeddings"},
     {"datasets", "store.reader", "store.recompute", "store.views", "testing", "strategy_docs"},
-    {"step_record", "recorded_strategies", "frames", "recorder", "export", "analysis", "doctor"},
+    {"step_record", "recorded_strategies", "frames", "recorder", "export", "analysis", "doctor", "inspection", "mining"},
     {"config", "preparation", "training"},
     {"cli", "__main__", "__init__"},
 ]
