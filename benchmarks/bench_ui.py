@@ -47,10 +47,7 @@ st.text("drawn")
 """
 
 # The instrument tells its state; every animation frame in which its time moved is one that was drawn.
-COUNT_OURS = """(seconds) => new Promise((done) => {
-  const root = document.querySelector("[data-testid=stBidiComponentRegular], .ts-instrument")
-    ? [...document.querySelectorAll("*")].map((e) => e.shadowRoot?.querySelector(".ts-instrument")
-      ?? (e.classList?.contains("ts-instrument") ? e : null)).find(Boolean) : null;
+COUNT_OURS = """(root, seconds) => new Promise((done) => {
   let last = root.tripletscope.state().t, count = 0;
   const began = performance.now();
   const look = () => {
@@ -61,8 +58,7 @@ COUNT_OURS = """(seconds) => new Promise((done) => {
   };
   requestAnimationFrame(look);
 })"""
-COUNT_PLOTLY = """(seconds) => new Promise((done) => {
-  const plot = document.querySelector(".js-plotly-plot");
+COUNT_PLOTLY = """(plot, seconds) => new Promise((done) => {
   let count = 0;
   plot.on("plotly_animatingframe", () => count++);
   const began = performance.now();
@@ -95,14 +91,14 @@ def record(folder: Path, positions: np.ndarray, label: np.ndarray) -> None:
             recorder.step(points[batch], label[batch], batch, probe=lambda points=points: (points, np.arange(count)))
 
 
-def play(page: Page, count: str, start, seconds: float) -> dict[str, float]:
+def play(page: Page, view: str, count: str, start, seconds: float) -> dict[str, float]:
     """Frames per second and the page's CPU per frame while it plays."""
     page.page.wait_for_timeout(6000)  # whatever follows the first draw has come
-    before, server = page._spent(), processor_seconds(page.server.pid)
     received, sent = page.received, page.sent
     start()
-    frames, past = page.page.evaluate(count, seconds)
-    spent = {kind: now - before[kind] for kind, now in page._spent().items()}
+    before, server = page.spent(), processor_seconds(page.server.pid)
+    frames, past = page.page.locator(view).first.evaluate(count, seconds)
+    spent = {kind: now - before[kind] for kind, now in page.spent().items()}
     return {
         "frames/s": frames / past,
         "page CPU ms/frame": 1e3 * spent["renderer"] / max(frames, 1),
@@ -117,7 +113,13 @@ def ours(folder: Path, browser: str, seconds: float) -> dict[str, float]:
     """The app on that run."""
     page = Page(ROOT / "app" / "main.py", ["--run", str(folder)], DRAWN, browser)
     opened = {"first view MB": page.received / 1e6, "first view page CPU s": page.cost["renderer"]}
-    told = play(page, COUNT_OURS, lambda: (page.page.keyboard.press("Space"), page.page.wait_for_timeout(600)), seconds)
+
+    def start() -> None:
+        for key in ("Home", "Space"):
+            page.page.keyboard.press(key)
+        page.page.wait_for_timeout(300)
+
+    told = play(page, DRAWN, COUNT_OURS, start, seconds)
     page.close()
     return opened | told
 
@@ -131,7 +133,7 @@ def plotly(folder: Path, positions: np.ndarray, label: np.ndarray, browser: str,
     page = Page(script, [], ".js-plotly-plot .gl-canvas, .js-plotly-plot canvas", browser)
     opened = {"first view MB": page.received / 1e6, "first view page CPU s": page.cost["renderer"]}
     button = page.page.locator(".updatemenu-button").first
-    told = play(page, COUNT_PLOTLY, lambda: button.dispatch_event("click"), seconds)
+    told = play(page, ".js-plotly-plot", COUNT_PLOTLY, lambda: button.dispatch_event("click"), seconds)
     page.close()
     return opened | told
 

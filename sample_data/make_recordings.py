@@ -2,7 +2,7 @@
 
     python sample_data/make_recordings.py            writes sample_data/races/ (the old one must be moved away first)
     python sample_data/make_recordings.py --check    records again elsewhere and compares; exit code 1 if they differ
-    python sample_data/make_recordings.py --openings writes the opening.json of each race again, and nothing else
+    python sample_data/make_recordings.py --openings writes the answers that a race opens with again, and its asides
     python sample_data/make_recordings.py --race emoji-32d          does one race only; with --check or alone
 
 A race is one training for each strategy from the same weights and the same batches. What a rerun could not repeat
@@ -156,7 +156,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Record the races that come with tripletscope.")
     parser.add_argument("--check", action="store_true", help="compare with what is there; write nothing")
     parser.add_argument("--race", choices=[race.name for race in RACES], help="this race only")
-    parser.add_argument("--openings", action="store_true", help="answer the opening anchors again; record nothing")
+    parser.add_argument("--openings", action="store_true", help="answer the opening anchors and count the asides again")
     args = parser.parse_args()
     torch.set_num_threads(1)
     races = [race for race in RACES if args.race in (None, race.name)]
@@ -168,11 +168,14 @@ def main() -> int:
         for race in races:
             told = json.loads((PLACE / race.name / "race.json").read_text(encoding="utf-8"))
             write_opening(PLACE / race.name, race, told["opening"])
+            write_asides(race.name)
         return 0
     for taken in (PLACE / race.name for race in races if (PLACE / race.name).exists()):
         print(f"{taken} exists already: move it away first.", file=sys.stderr)
         return 2
     make(PLACE, races)
+    for race in races:
+        write_asides(race.name)
     return 0
 
 
@@ -198,6 +201,23 @@ def make(place: Path, races: Sequence[Race] = RACES) -> None:
 def write_opening(folder: Path, race: Race, shown: dict[str, Any]) -> None:
     """Nothing; the race says what it opens with, so that the first page asks nobody."""
     write_json(folder / "opening.json", opening([Run.open(folder / name) for name in race.runs], **shown))
+
+
+def write_asides(name: str) -> None:
+    """Nothing; the shipped runs of that race hold what the page counts over a whole run: nobody waits."""
+    from tripletscope_app import loaders
+    from tripletscope_app.asides import shipped_name
+    from tripletscope_app.component.aside import pack_aside
+
+    race = loaders.find(name)
+    assert race is not None, name
+    loaded = loaders.load(race)
+    for run, digest in zip(loaded.runs, loaded.digests, strict=True):
+        views = run.path / "views"
+        views.mkdir(exist_ok=True)
+        for old in views.glob("aside-*.bin"):
+            old.unlink()
+        (views / shipped_name(digest)).write_bytes(pack_aside(run, digest))
 
 
 def keep_maps(run: Run) -> None:

@@ -1,4 +1,7 @@
-"""A run's aside, made in a helper process and kept in a file: what it counts takes seconds, and it never changes."""
+"""A run's aside, made in a helper process and kept in a file: what it counts takes seconds, and it never changes.
+
+The shipped recordings bring theirs along, so that the first visitor waits for nobody.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,24 @@ from pathlib import Path
 
 from tripletscope.store import cache
 from tripletscope.store.reader import Run
+from tripletscope.store.views import find_view
 
 KIND = "asides"
 
 
 def kept_aside(run: Run, digest: str) -> Path | None:
-    """The file with the run's aside, where one is kept from an earlier visit; it takes no torch to look.
+    """The file with the run's aside, where one came with the run or is kept; it takes no torch to look.
 
     Args:
         run: a recorded run.
         digest: of its packed bytes, by which the browser knows it.
     """
-    return cache.kept(KIND, _name(run, digest))
+    return find_view(run, shipped_name(digest)) or cache.kept(KIND, _name(run, digest))
+
+
+def shipped_name(digest: str) -> str:
+    """What the aside is called that a run brings along in its views/."""
+    return f"aside-{digest}.bin"
 
 
 def write_aside(run: Run, digest: str) -> str:

@@ -218,7 +218,7 @@ def buttons(runs: Sequence[Run], digests: Sequence[str]) -> list[dict[str, Any]]
 
 def lanes(cards: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The ruler's lanes: one for each strategy that is known, in display order."""
-    kept = ("name", "title", "summary", "order", "stochastic", "granularity")
+    kept = ("name", "title", "summary", "order", "stochastic", "granularity", "choice")
     ordered = sorted((card for card in cards if card["name"] != OWN), key=lambda card: (card["order"], card["name"]))
     return [{**{name: card[name] for name in kept if name in card}, "mark": mark(card["order"])} for card in ordered]
 

@@ -117,7 +117,8 @@ def _reported(race: Race, loaded: Loaded, said: Any) -> Selection | None:
     A message of the browser tells the state of everything it still shows. Where it crosses with the choice of another
     recording, streamlit takes the state of the old page for news.
     """
-    if not race.holds(state.get(state.RUN)):
+    watched = state.get(state.RUN)
+    if watched is not None and not race.holds(watched):
         return None
     report = read_report(said, loaded.digests)
     if report is None:

@@ -23,7 +23,8 @@ from tripletscope.doctor import examine
 from tripletscope.errors import TripletscopeError
 from tripletscope.store import cache
 from tripletscope.store.reader import Run
-from tripletscope_app import asides
+from tripletscope_app import asides, loaders
+from tripletscope_app.asides import kept_aside
 from tripletscope_app.component import aside as module
 from tripletscope_app.component.aside import pack_aside, unpack
 
@@ -225,6 +226,23 @@ def test_the_shipped_recordings_agree_with_their_scalars(race: str, name: str) -
     assert bins[:, : edges.index(0.0)].sum(1).tolist() == hard.tolist()
     pairs = [arrays["pair_violating"][part].sum() for part in slices(arrays["pair_offset"])]
     assert pairs == violating.tolist()  # 90 pairs of ten classes: all are kept
+
+
+@pytest.mark.parametrize("race", ["digits-2d", "digits-2d-standardized", "emoji-32d"])
+def test_the_shipped_asides_are_what_the_engine_counts_today(race: str) -> None:
+    """When this fails after a change of what is counted: python sample_data/make_recordings.py --openings."""
+    found = loaders.find(race)
+    assert found is not None
+    loaded = loaders.load(found)
+    for run, digest in zip(loaded.runs, loaded.digests, strict=True):
+        kept = kept_aside(run, digest)
+        assert kept is not None
+        assert kept.parent == run.path / "views"
+        (told, there), (said, here) = unpack(kept.read_bytes()), unpack(pack_aside(run, digest))
+        assert told == said
+        assert there.keys() == here.keys()
+        for name, values in here.items():
+            np.testing.assert_allclose(there[name], values, rtol=1e-5, atol=1e-6, err_msg=f"{run.name}: {name}")
 
 
 def test_the_harness_packs_the_same_sections(tmp_path: Path) -> None:

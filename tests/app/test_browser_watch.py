@@ -119,13 +119,12 @@ class Watched:
 
     def until(self, condition: str, argument=None) -> None:
         """Waits for a condition on `root`, a JavaScript expression."""
-        self.page.locator(ROOT).evaluate(
-            "(root, [text, argument, limit]) => new Promise((done, fail) => { const test = new Function('root',"
-            " 'argument', `return ${text}`); const start = performance.now(); (function look() {"
-            " if (test(root, argument)) done(); else if (performance.now() - start > limit) fail(new Error(text));"
-            " else setTimeout(look, 50); })(); })",
-            [condition, argument, WAIT],
-        )
+        deadline = time.monotonic() + WAIT / 1000
+        look = "(root, [text, argument]) => Boolean(new Function('root', 'argument', `return ${text}`)(root, argument))"
+        # Looked for anew each time: an element that was replaced meanwhile would never change.
+        while not self.page.locator(ROOT).evaluate(look, [condition, argument]):
+            assert time.monotonic() < deadline, f"{condition}; {dict(self.state())}; {self.sentence()}"
+            self.page.wait_for_timeout(50)
 
     def place(self, index: int) -> tuple[float, float]:
         at = self.page.locator(ROOT).evaluate("(root, i) => root.tripletscope.project(i)", index)

@@ -457,6 +457,7 @@ def test_before_and_without_an_aside(open_page: Open) -> None:
     for name in ("violations", "rivals"):
         page.locator(f".ts-{name}").scroll_into_view_if_needed()
         page.wait_for_selector(f".ts-{name}[data-empty]")
+        settle(page)  # what comes into view while the page moves is there a frame later
         assert "Counting over the whole run" in page.inner_text(f".ts-{name} .ts-panel-wait")
     assert page.locator(".ts-flag").count() == 0
     trouble = "The pick file of step 12 is damaged: nothing was counted."
@@ -465,6 +466,7 @@ def test_before_and_without_an_aside(open_page: Open) -> None:
     for name in ("events", "violations", "rivals"):
         page.locator(f".ts-{name}").scroll_into_view_if_needed()
         page.wait_for_selector(f".ts-{name}:not([data-empty])")
+        settle(page)
         assert trouble in page.inner_text(f".ts-{name} .ts-panel-body")
     page.evaluate("harness.loadAsides()")
     page.wait_for_selector(".ts-rivals:not([data-without])")

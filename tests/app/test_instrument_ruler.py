@@ -201,7 +201,7 @@ def test_ghosts_are_counted(
         count, hard, semi, hardest = outside(truth, "fake-random", step, positive, fake.MARGIN)
         words = f"{hard} hard and {semi} semi-hard of {count:,}" if hard + semi else f"none of {count:,} violates"
         assert page.inner_text(".ts-sentence-third") == f"Outside this batch: {words}."
-        assert page.inner_text(".ts-ghost-label") == f"{count:,} outside"
+        assert page.inner_text(".ts-ghost-label") == f"outside: {count:,}"
         assert page.locator(".ts-ghost-ticks").get_attribute("d").count("M") == 64
     page.locator(".ts-ghost-hardest").hover()
     wait_for(page, f"e.dataset.hover === '{hardest}'")
@@ -299,7 +299,7 @@ def test_abstaining_and_not_applicable_lanes_say_why(open_page: Callable[..., An
     )
     words = page.locator(".ts-lane-words").all_text_contents()
     assert "abstains; fallback: the nearest negative" in words
-    assert "not available in this space" in words
+    assert "not here: needs embeddings of length 1" in words
     assert "Its fallback: the nearest negative." in sentence(page)
     lane = page.locator(".ts-lane-name[data-lane=distance-weighted]")
     assert reason in lane.get_attribute("title")

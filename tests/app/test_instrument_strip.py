@@ -299,6 +299,7 @@ def test_no_answer_is_said(open_page: Callable[..., Any]) -> None:
     page = open_page()
     page.keyboard.press("a")
     wait_for(page, "e.dataset.anchor !== '1000'")
+    settle(page)
     assert page.inner_text(".ts-strip-waiting") == "asking the engine …"
     page.evaluate("harness.push({message: 'The engine has stopped.'})")
     settle(page)

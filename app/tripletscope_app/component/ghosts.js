@@ -75,7 +75,7 @@ export function createGhosts({ state, actions, sprites }) {
         label.hidden = false;
         label.style.transform = `translate(0, ${y - 3}px)`;
         label.style.maxWidth = `${box.gutter - 4}px`;
-        setText(label, `${wholeNumber(out.count)} outside`);
+        setText(label, `outside: ${wholeNumber(out.count)}`);
       }
       if (button.hidden === Boolean(out.hardest)) button.hidden = !out.hardest;
       sample = out.hardest?.sample ?? null;

@@ -17,6 +17,13 @@ export function abstainWords(answer, strategy) {
   return fallback ? `abstains; fallback: ${fallback}` : "abstains: no fallback";
 }
 
+/** "not here: needs embeddings of length 1"; the way out, which the engine adds, is in the title and the sentence. */
+export function notHereWords(answer, strategy) {
+  const reason = answer.not_applicable?.[strategy.name] ?? strategy.unavailable ?? "no answer in this space";
+  const [first] = reason.split(";");
+  return `not here: ${first.replaceAll(/['"]/g, "").replace(`${strategy.name} `, "").replace(/^is /, "").replace(/\.$/, "")}`;
+}
+
 /** What a lane says to a screen reader and in its title: [what it picks, who it agrees with, what it is]. */
 function laneSays(found, strategy, trains, agrees, training) {
   const said = [];

@@ -3,7 +3,7 @@
 import { svg } from "./dom.js";
 import { chancesOf, distanceTo, measure, pickOf } from "./answers.js";
 import { markColour, shapePath } from "./marks.js";
-import { abstainWords, shortLoss } from "./lane_names.js";
+import { abstainWords, notHereWords, shortLoss } from "./lane_names.js";
 import { textWidth } from "./text_width.js";
 
 const WORD_SIZE = 12.5;
@@ -62,7 +62,7 @@ function laneContent(s, found, strategy, { scale, y, height, right, lossX }) {
     return Number.isFinite(distance) ? scale(distance) : null;
   };
 
-  if (pick.kind === "missing") return words("not available in this space", scale.left + 8);
+  if (pick.kind === "missing") return words(clipped(notHereWords(answer, strategy), right - scale.left - 20, s.theme.font), scale.left + 8);
   const chances = chancesOf(answer, at, strategy, positive);
   if (chances) {
     // One path for the whole strip: thirty elements a lane, ten times a second, would be most of the page's work.
@@ -96,12 +96,20 @@ function laneContent(s, found, strategy, { scale, y, height, right, lossX }) {
   if (own !== null) {
     // The dashed mark is the positive that this strategy brings along: its zones differ from the ones drawn here.
     parts.push(svg("line", { x1: own, x2: own, y1: y + 3, y2: y + height - 3, stroke: colour, "stroke-width": 1.6, "stroke-dasharray": "2 2" }));
-    const start = x > own - 8 && x < own + 84 ? x + 14 : own + 8; // beside the pick, not under it
-    const room = start + 80 < right;
-    parts.push(...words("own positive", room ? start : Math.min(own, x) - 14, { end: !room }));
+    const start = x > own - 8 && x < own + 100 ? x + 14 : own + 8; // beside the pick, not under it
+    const room = start + 96 < right;
+    parts.push(...words("its own positive", room ? start : Math.min(own, x) - 14, { end: !room }));
   }
   parts.push(lossText(measure(answer, at, pick.positive, pick.negative, run).loss, lossX, middle));
   return parts;
+}
+
+/** As much of a line as fits. */
+function clipped(text, room, font) {
+  if (textWidth(text, WORD_SIZE, font) <= room) return text;
+  let end = text.length;
+  while (end > 1 && textWidth(`${text.slice(0, end).trimEnd()} \u2026`, WORD_SIZE, font) > room) end -= 1;
+  return `${text.slice(0, end).trimEnd()} \u2026`;
 }
 
 function lossText(loss, x, middle) {

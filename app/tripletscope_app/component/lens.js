@@ -70,7 +70,9 @@ export function createLens({ state, actions, sprites }) {
           negative: { y: negativeTop + size / 2 + 2, step: size + 3, rows: Math.max(1, Math.floor((height - negativeTop) / (size + 3))) },
         },
       });
-      return { x: left + width / 2, y: top + height / 2, halfX: width / 2 + 4, halfY: height / 2, covers: 9 };
+      const source = { right: scale(widest) + 3, top: box.axisY - 3, bottom: box.axisY + box.axis };
+      const ways = `M${source.right},${source.top}L${left},${top + 5}M${source.right},${source.bottom}L${left},${bottom - 5}`;
+      return { ways, x: left + width / 2, y: top + height / 2, halfX: width / 2 + 4, halfY: height / 2, covers: 9 };
     },
   };
 }

@@ -5,8 +5,8 @@ import { zoneCountWords, countZones } from "./zone_counts.js";
 
 const MARGIN_SNAP = 4; // px around the run's own margin that count as it
 const MARGIN_REST = 350; // ms after the last key until Python is told
-const WORDS_ROOM = 90; // px that the words beside the bracket take without the chip, and with it
-const CHIP_ROOM = 206;
+const WORDS_ROOM = 94; // px that the words beside the bracket take without the chip, and with it
+const CHIP_ROOM = 210;
 
 /** A margin as people write it: 0.62, 1, 1.25, 0.0004. */
 export function marginText(margin) {
@@ -146,7 +146,7 @@ export function createMarginHandle({ state, actions, plot }) {
       const left = x + 11 + room > box.width;
       words.style.transform = left
         ? `translate(calc(${(scale(near) - 8).toFixed(1)}px - 100%), ${box.bracketY - 8}px)`
-        : `translate(${(x + 15).toFixed(1)}px, ${box.bracketY - 8}px)`;
+        : `translate(${(x + 19).toFixed(1)}px, ${box.bracketY - 8}px)`;
       if (said !== `${margin}/${own}`) {
         said = `${margin}/${own}`;
         setText(label, `margin ${marginText(margin)}`);

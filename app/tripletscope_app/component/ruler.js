@@ -123,6 +123,8 @@ export function createRuler({ state, actions, sprites }) {
       const row = inView.findIndex((i) => s.strategies[i].name === s.lane);
       parts.push(...drawPickLine(pick, boxes, box.lanesTop + (row + 0.5) * box.lane, ring));
       const area = lens.draw(whole, { scale, box, boxes, chosenNegative: pick?.negative, ring, moving });
+      // Where the lens looks: from the place on the axis to its own edge.
+      if (area) parts.push(svg("path", { class: "ts-lens-ways", d: area.ways }));
       const noted = s.notes && !moving ? { pick, ring, boxes: area ? [...boxes, area] : boxes, edges, box, zones: !handle.busy(s), keepOff: edges[2] + handle.room(s) } : null;
       if (!noted) notes.hide();
       arrows.replaceChildren(...(noted ? [notesArrowHead(), ...notes.draw(noted)] : []));

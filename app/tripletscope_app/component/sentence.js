@@ -87,10 +87,11 @@ function strategyLines(found, strategy) {
   const target = [`this ${shortName(run, pick.negative)}`, "ts-strong"];
   const chances = chancesOf(answer, at, strategy, positive);
   const verb = chances ? " drew " : " picks ";
-  const own = pick.own ? " for its own positive" : "";
+  const why = strategy.choice ? `, ${strategy.choice}` : "";
+  const own = pick.own ? `${why ? "," : ""} for its own positive` : "";
   const odds = chanceText(answer, chances, pick);
-  if (!Number.isFinite(m.gap)) return [[name, then, verb, target, `${own}${odds}, whose distance is no number (NaN) at this step.`], []];
-  return [[name, then, verb, target, `${own}${odds}: `, zoneWord(m.zone), `, ${zoneMeaning(m)}.`], equationWords(m, run)];
+  if (!Number.isFinite(m.gap)) return [[name, then, verb, target, `${why}${own}${odds}, whose distance is no number (NaN) at this step.`], []];
+  return [[name, then, verb, target, `${why}${own}${odds}: `, zoneWord(m.zone), `, ${zoneMeaning(m)}.`], equationWords(m, run)];
 }
 
 function chanceText(answer, chances, pick) {

@@ -19,6 +19,7 @@ import { createStrip } from "./strip.js";
 import { createEvents } from "./events.js";
 import { createViolations } from "./violations.js";
 import { createRivals } from "./rivals.js";
+import { createOffstage } from "./offstage.js";
 import { createPlayer } from "./player.js";
 import { copyText, linkOf } from "./link.js";
 import { createTopbar } from "./topbar.js";
@@ -155,12 +156,12 @@ function createInstrument(parent) {
   const ruler = createRuler(context);
   const sentence = createSentence(context);
   const counters = createCounters(context);
-  const curves = createCurves(context);
-  const plane = createPlane(context);
-  const strip = createStrip(context);
-  const events = createEvents(context);
-  const violations = createViolations(context);
-  const rivals = createRivals(context);
+  // What lies below the first screen stands still while something moves and nobody sees it.
+  const offstage = createOffstage({ state, root });
+  const [curves, plane, strip, events, violations, rivals] = [
+    createCurves, createPlane, createStrip, createEvents, createViolations, createRivals,
+  ].map((create) => create({ ...context, state: offstage.panel() }));
+  offstage.watch([curves, plane, strip, events, violations, rivals].map((panel) => panel.element));
   const right = h("div", { class: "ts-right" }, ruler.element, sentence.element);
   root.append(
     topbar.element, scrubber.element, h("div", { class: "ts-main" }, map.element, right), counters.element,
@@ -316,7 +317,8 @@ function createInstrument(parent) {
     update(data, setStateValue, setTriggerValue) {
       send = setStateValue;
       trigger = setTriggerValue;
-      if (root.parentNode !== parent) parent.append(root);
+      const arrives = root.parentNode !== parent;
+      if (arrives) parent.append(root);
       retheme();
       castName = data.cast ?? null;
       takeCast(castName ? newsBoard().casts?.[castName] : data);
@@ -329,7 +331,8 @@ function createInstrument(parent) {
         wish = asked;
       }
       adopt();
-      for (const panel of [scrubber, map, ruler, curves, plane, strip, events, violations, rivals]) panel.resize();
+      // Later the panels hear of a change of size themselves; asking would make the browser lay out the page here and now.
+      if (arrives) for (const panel of [scrubber, map, ruler, curves, plane, strip, events, violations, rivals]) panel.resize();
       state.flush();
     },
     stop() {
@@ -339,7 +342,7 @@ function createInstrument(parent) {
       document.removeEventListener("tripletscope:aside", onAside);
       document.removeEventListener("tripletscope:news", onNews);
       document.removeEventListener("keydown", onKey);
-      for (const part of [player, sprites, topbar, scrubber, map, ruler, sentence, counters, curves, plane, strip, events, violations, rivals]) part.stop();
+      for (const part of [offstage, player, sprites, topbar, scrubber, map, ruler, sentence, counters, curves, plane, strip, events, violations, rivals]) part.stop();
       state.stop();
       root.remove();
     },

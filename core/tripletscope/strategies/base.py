@@ -62,6 +62,7 @@ class Strategy:
     notes: str = ""
     fallback: str = ""
     rowwise: bool = False
+    choice: str = ""
 
     @property
     def stochastic(self) -> bool:
@@ -208,6 +209,7 @@ class Strategy:
             "stochastic": self.stochastic,
             "params": [vars(parameter) for parameter in self.params],
             "needs": list(self.needs),
+            "choice": self.choice,
         }
 
 
@@ -230,6 +232,7 @@ def strategy(
     notes: str = "",
     fallback: str = "",
     rowwise: bool = False,
+    choice: str = "",
 ) -> Callable[[Callable[..., Triplets]], Strategy]:
     """A decorator that turns `(batch, *, margin, generator, **params) -> Triplets` into a registered `Strategy`.
 
@@ -249,6 +252,7 @@ def strategy(
         rowwise: whether its picks for an anchor follow from that anchor's own row of distances, by comparisons alone
             (no sums or logarithms, which round by the size of what they are given). Then it can be asked about one
             anchor at many frames at once; the tests hold it to that.
+        choice: why this negative, in a few words that follow "picks this 9, ": "the nearest negative"; "" says nothing.
         fallback: what it takes where nothing fits its rule, in a few words; "" for one that abstains then.
 
     Raises:
@@ -279,6 +283,7 @@ def strategy(
                 notes=notes.strip(),
                 fallback=fallback,
                 rowwise=rowwise,
+                choice=choice,
             )
         )
 

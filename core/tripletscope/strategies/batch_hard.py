@@ -17,6 +17,7 @@ from tripletscope.triplets import Triplets
     order=40,
     zones={"hard", "semi-hard", "easy"},
     granularity="anchor",
+    choice="the nearest negative",
     rowwise=True,
     notes="""
 For every anchor a: p = argmax { d(a,p) : y(p) = y(a), p ≠ a } and n = argmin { d(a,n) : y(n) ≠ y(a) }.

@@ -68,6 +68,7 @@ def probabilities(
     order=80,
     zones={"hard", "semi-hard", "easy"},
     granularity="pair",
+    choice="drawn so that every distance is seen alike",
     params=(
         Parameter("cutoff", 0.5, 0.05, 1.4, "No distance below this one is favoured any further: λ = 1/q(cutoff)."),
         Parameter("nonzero_loss_cutoff", 1.4, 0.1, 2.0, "Negatives at least this far are never drawn."),

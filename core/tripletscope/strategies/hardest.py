@@ -17,6 +17,7 @@ from tripletscope.triplets import Triplets
     order=30,
     zones={"hard", "semi-hard", "easy"},
     granularity="pair",
+    choice="the nearest negative",
     rowwise=True,
     notes="""
 For every anchor a and positive p: n = argmin { d(a,n) : y(n) ≠ y(a) }.

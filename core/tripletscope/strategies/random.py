@@ -27,6 +27,7 @@ def uniform(
     order=10,
     zones={"hard", "semi-hard", "easy"},
     granularity="pair",
+    choice="drawn by lot",
     rowwise=True,
     probabilities=uniform,
     notes="""

@@ -18,6 +18,7 @@ from tripletscope.triplets import Triplets, edge, gaps, zone_ranks
     order=50,
     zones={"semi-hard"},
     granularity="pair",
+    choice="the nearest in the zone",
     rowwise=True,
     notes="""
 For every anchor a and positive p: n = argmin { d(a,n) : y(n) ≠ y(a), 0 < d(a,n) − d(a,p) < margin }.

@@ -30,6 +30,7 @@ def uniform_in_zone(
     order=60,
     zones={"semi-hard"},
     granularity="pair",
+    choice="drawn by lot in the zone",
     rowwise=True,
     probabilities=uniform_in_zone,
     notes="""

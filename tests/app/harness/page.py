@@ -25,8 +25,13 @@ def wait_for(page: Any, script: str) -> None:
 
 
 def settle(page: Any) -> None:
-    """Waits until two animation frames have passed, and with them every pending redraw."""
-    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    """Waits until two animation frames have passed, and with them every pending redraw; panels out of view, too."""
+    page.evaluate(
+        "() => new Promise(done => { const look = () => {"
+        " const e = globalThis.harness?.root(); const s = e?.tripletscope.state();"
+        " if (e?.hasAttribute('data-moving') && !s.playing && !s.dragging) return setTimeout(look, 20);"
+        " requestAnimationFrame(() => requestAnimationFrame(done)); }; requestAnimationFrame(look); })"
+    )
 
 
 def sentence(page: Any) -> str:
