@@ -20,8 +20,8 @@ FLOORS: list[set[str]] = [
     {"distances", "rows", "sampling", "store"},
     {"triplets", "batch", "metrics"},
     {"strategies", "losses", "models", "uploads", "readers", "embeddings"},
-    {"datasets", "store.reader", "store.recompute", "store.views", "testing", "strategy_docs"},
-    {"step_record", "recorded_strategies", "frames", "recorder", "export", "analysis", "doctor", "inspection", "mining"},
+    {"datasets", "store.reader", "store.recompute", "store.views", "testing", "strategy_docs", "mining"},
+    {"step_record", "recorded_strategies", "frames", "recorder", "export", "analysis", "doctor", "inspection"},
     {"config", "preparation", "training"},
     {"cli", "__main__", "__init__"},
 ]

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tripletscope import strategies
     from tripletscope.mining.whole_set import mine
+    from tripletscope.inspection import inspect
     from tripletscope.recorder import Recorder
     from tripletscope.store.reader import Run
 
 __version__ = "0.1.0"
-__all__ = ["Recorder", "Run", "__version__", "mine", "strategies"]
+__all__ = ["Recorder", "Run", "__version__", "inspect", "mine", "strategies"]
 
 _HOMES = {
+    "inspect": "tripletscope.inspection",
     "Recorder": "tripletscope.recorder",
     "Run": "tripletscope.store.reader",
     "mine": "tripletscope.mining.whole_set",

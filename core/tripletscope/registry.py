@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
@@ -25,6 +26,15 @@ class Named(Protocol):
 
 
 T = TypeVar("T", bound=Named)
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A number that a rule or a check decides by, and the reason for it."""
+
+    name: str
+    value: float
+    reason: str
 
 
 class Registry(Generic[T]):

@@ -19,8 +19,8 @@ DISTANCES = ("euclidean", "squared-euclidean", "cosine")
 
 #: Candidates beyond k + 1 (the sample finds itself): room for what rounding puts in the wrong order.
 _SPARE = 8
-#: A squared distance from FAISS is wrong by less than this share of |a|² + |b|², in float32 and up to 2,000 dimensions.
-_ROUNDING = 3e-6
+#: A squared distance from a float32 product is wrong by less than this share of |a|² + |b|², up to 2,000 dimensions.
+ROUNDING = 3e-6
 #: Up to so many dimensions a k-d tree finds them faster.
 _FLAT = 3
 #: Differences are taken in blocks of this many numbers (1 MiB), which stay in a core's cache.
@@ -123,13 +123,13 @@ def _search(points: Float64[np.ndarray, "N D"], k: int) -> tuple[np.ndarray, np.
     """(squared distances, places) of the k nearest others of each point."""
     wanted = min(k + 1 + _SPARE, len(points))
     rough, candidates = _candidates(points, wanted)
-    squared, order = _ranked(points, np.arange(len(points)), candidates, k)
+    squared, order = ranked(points, np.arange(len(points)), candidates, k)
     if wanted < len(points):
         lengths = np.einsum("nd,nd->n", points, points)
-        slack = _ROUNDING * (lengths + lengths.max())
-        for rows in _blocks(np.flatnonzero(squared[:, -1] + slack >= rough[:, -1]), points.size):
+        slack = ROUNDING * (lengths + lengths.max())
+        for rows in row_blocks(np.flatnonzero(squared[:, -1] + slack >= rough[:, -1]), points.size):
             everyone = np.broadcast_to(np.arange(len(points)), (len(rows), len(points)))
-            squared[rows], order[rows] = _ranked(points, rows, everyone, k)
+            squared[rows], order[rows] = ranked(points, rows, everyone, k)
     return squared, order
 
 
@@ -149,19 +149,19 @@ def _candidates(points: Float64[np.ndarray, "N D"], wanted: int) -> tuple[np.nda
     return squared, found
 
 
-def _ranked(points: np.ndarray, rows: np.ndarray, candidates: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """(squared distances, places) of the k nearest candidates of each row, by differences."""
+def ranked(points: np.ndarray, rows: np.ndarray, candidates: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """(squared distances, places) of the k nearest candidates of each row, by differences; inf where a place is -1."""
     squared = np.empty(candidates.shape)
-    for block in _blocks(np.arange(len(rows)), candidates.shape[1] * points.shape[1]):
+    for block in row_blocks(np.arange(len(rows)), candidates.shape[1] * points.shape[1]):
         apart = points[candidates[block]]  # (b, c, D)
         apart -= points[rows[block], None]
         squared[block] = np.einsum("bcd,bcd->bc", apart, apart)
-    squared[candidates == rows[:, None]] = np.inf  # oneself
+    squared[(candidates == rows[:, None]) | (candidates < 0)] = np.inf  # oneself, and nobody
     order = np.lexsort((candidates, squared), axis=1)[:, :k]
     return np.take_along_axis(squared, order, axis=1), np.take_along_axis(candidates, order, axis=1)
 
 
-def _blocks(rows: np.ndarray, each: int) -> list[np.ndarray]:
+def row_blocks(rows: np.ndarray, each: int) -> list[np.ndarray]:
     """The rows in blocks that need at most _BLOCK numbers when each row needs `each`."""
     step = max(1, _BLOCK // max(each, 1))
     return [rows[start : start + step] for start in range(0, len(rows), step)]

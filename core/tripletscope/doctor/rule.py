@@ -8,16 +8,9 @@ from typing import Any
 
 from tripletscope.doctor.finding import Finding
 from tripletscope.doctor.signs import Signs
-from tripletscope.registry import Registry
+from tripletscope.registry import Registry, Threshold
 
-
-@dataclass(frozen=True)
-class Threshold:
-    """A number that a rule decides by, and the reason for it."""
-
-    name: str
-    value: float
-    reason: str
+__all__ = ["RULES", "Rule", "Threshold", "rule"]
 
 
 @dataclass(frozen=True)
