@@ -7,6 +7,7 @@ import io
 import json
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -135,6 +136,42 @@ def export_frames(run: Run, out: str | os.PathLike[str], *, overwrite: bool = Fa
     return path
 
 
+def export_table(
+    table: Table,
+    out: str | os.PathLike[str],
+    *,
+    settings: dict[str, Any],
+    raw: bool = False,
+    overwrite: bool = False,
+) -> Path:
+    """The file with this table, and `<stem>.settings.json` beside it. Same table and settings, same bytes.
+
+    Args:
+        table: columns by name, all of one length.
+        out: where to: .csv, .csv.gz, .parquet or .jsonl.
+        settings: what it was made from, ready for JSON; no time and no path of this machine.
+        raw: leave the cells of a CSV as they are that a spreadsheet would run.
+        overwrite: replace an existing file.
+
+    Raises:
+        SettingError: the file exists, or has another suffix.
+    """
+    path, ending = place_of(out, overwrite=overwrite)
+    told = {"tripletscope": tripletscope.__version__, "file": path.name, **settings}
+    _write_table(path, ending, table, told, raw=raw)
+    replace(_settings_path(path), (json.dumps(told, indent=2, ensure_ascii=False) + "\n").encode())
+    return path
+
+
+def place_of(out: str | os.PathLike[str], *, overwrite: bool = False) -> tuple[Path, str]:
+    """The path and its ending, checked before a long computation rather than after.
+
+    Raises:
+        SettingError: the file exists, has another suffix than .csv, .csv.gz, .parquet or .jsonl, or no folder.
+    """
+    return _place(out, ENDINGS, overwrite)
+
+
 def settings_of(path: str | os.PathLike[str]) -> dict[str, Any]:
     """What `<stem>.settings.json` beside an exported file says of it; empty where there is none."""
     beside = _settings_path(Path(path))
@@ -261,6 +298,12 @@ def _settings_path(path: Path) -> Path:
 
 def _write(path: Path, ending: str, table: Table, run: Run, settings: dict[str, Any], *, raw: bool) -> None:
     """Nothing; the table and its settings are on disk, both through a temporary name."""
+    _write_table(path, ending, table, settings, raw=raw)
+    _write_settings(path, run, settings)
+
+
+def _write_table(path: Path, ending: str, table: Table, settings: dict[str, Any], *, raw: bool) -> None:
+    """Nothing; the table is on disk, and the settings say which cells were neutralised."""
     if ending == ".parquet":
         _write_parquet(path, table)
     elif ending == ".jsonl":
@@ -271,7 +314,6 @@ def _write(path: Path, ending: str, table: Table, run: Run, settings: dict[str, 
         settings["neutralised"] = None if raw else _write_csv(path, ending, table, texts)
         if raw:
             _write_csv(path, ending, table, [])
-    _write_settings(path, run, settings)
 
 
 def _write_settings(path: Path, run: Run, settings: dict[str, Any]) -> None:
@@ -293,8 +335,7 @@ def _write_settings(path: Path, run: Run, settings: dict[str, Any]) -> None:
 def _write_csv(path: Path, ending: str, table: Table, texts: list[str]) -> dict[str, int]:
     """Column -> how many of its cells got an apostrophe, of those that have any."""
     changed: dict[str, int] = {}
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "wb") as file:
+    with _whole(path) as temporary, open(temporary, "wb") as file:
         # No name and no time in the gzip header: same bytes twice.
         target = gzip.GzipFile("", "wb", 9, file, mtime=0) if ending == ".csv.gz" else file
         target.write((",".join(table) + "\n").encode())
@@ -306,8 +347,19 @@ def _write_csv(path: Path, ending: str, table: Table, texts: list[str]) -> dict[
             target.write("".join(",".join(row) + "\n" for row in zip(*columns, strict=True)).encode())
         if target is not file:
             target.close()
-    os.replace(temporary, path)
     return changed
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A temporary name that becomes the path when all is written, and is gone when it is not (Ctrl-C, full disk)."""
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _neutral_cells(column: np.ndarray, name: str, changed: dict[str, int]) -> list[str]:
@@ -354,8 +406,7 @@ def _write_parquet(path: Path, table: Table) -> None:
 
 
 def _write_lines(path: Path, table: Table) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "w", encoding="utf-8", newline="") as file:
+    with _whole(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         for part in _parts(table):
             columns = {
                 name: _floats(column[part]) if column.dtype.kind == "f" else column[part].tolist()
@@ -363,7 +414,6 @@ def _write_lines(path: Path, table: Table) -> None:
             }
             for row in zip(*columns.values(), strict=True):
                 file.write(json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False) + "\n")
-    os.replace(temporary, path)
 
 
 def _floats(column: np.ndarray) -> list[float | None]:

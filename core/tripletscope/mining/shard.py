@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -153,6 +154,7 @@ class Shard:
         classes: (N,) whole numbers; a class may have rows in other shards too.
         rows: (N,) number of each row in the whole set, which also breaks ties; None for 0, 1, 2, ...
         distance: "euclidean", "squared-euclidean" or "cosine" (1 - s; a row of zeros is at 0.5 from all others).
+        threads: how many blocks of anchors are searched at once; changes no answer.
 
     Raises:
         UnknownNameError: for any other distance.
@@ -166,11 +168,16 @@ class Shard:
     """
 
     def __init__(
-        self, vectors: np.ndarray, classes: np.ndarray, rows: np.ndarray | None = None, distance: str = "euclidean"
+        self,
+        vectors: np.ndarray,
+        classes: np.ndarray,
+        rows: np.ndarray | None = None,
+        distance: str = "euclidean",
+        threads: int = 1,
     ) -> None:
         if distance not in DISTANCES:
             raise UnknownNameError("distance", distance, DISTANCES)
-        self.distance = distance
+        self.distance, self.threads = distance, threads
         self.vectors = np.ascontiguousarray(vectors, dtype=np.float32)
         numbers = np.arange(len(vectors)) if rows is None else np.asarray(rows)
         self.order = np.lexsort((numbers, classes)).astype(np.int64)
@@ -334,11 +341,38 @@ class _Search:
         row = np.full((count, self.k), -1, np.int64)
         if count and len(self.shard):
             with one_thread():
-                for part, at in self.blocks(progress):
-                    self.answer(part, distance[at], row[at], 0)
+                self.spread(distance, row, progress)
         return TopK(distance, row, self.farthest)
 
-    def blocks(self, progress: Report | None) -> Iterator[tuple[Queries, slice]]:
+    def spread(self, distance: np.ndarray, row: np.ndarray, progress: Report | None) -> None:
+        """Nothing; all blocks are answered, on as many threads as the shard says."""
+        anchors, done = len(self.queries.rows), 0
+
+        def work(part: Queries, at: slice) -> int:
+            self.answer(part, distance[at], row[at], 0)
+            return len(part.rows)
+
+        if self.shard.threads < 2:
+            finished = (work(part, at) for part, at in self.blocks())
+            for count in finished:
+                done += count
+                if progress is not None:
+                    progress(done, anchors)
+            return
+        import torch
+
+        with ThreadPoolExecutor(self.shard.threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            waiting = [pool.submit(work, part, at) for part, at in self.blocks()]
+            try:
+                for future in as_completed(waiting):
+                    done += future.result()
+                    if progress is not None:
+                        progress(done, anchors)
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+
+    def blocks(self) -> Iterator[tuple[Queries, slice]]:
         """Parts of the queries, and where their answers go."""
         anchors, queries = len(self.queries.rows), self.queries
         begin = 0
@@ -348,8 +382,6 @@ class _Search:
             stop = min(begin + TILE_ROWS, anchors, max(begin + 1, int(np.searchsorted(queries.first, limit))))
             yield queries.part(begin, stop), slice(int(queries.first[begin]), int(queries.first[stop]))
             begin = stop
-            if progress is not None:
-                progress(begin, anchors)
 
     def answer(self, part: Queries, distance: np.ndarray, row: np.ndarray, level: int) -> None:
         """Nothing; `distance` and `row` hold the answers to a part, of which each was proved or looked for in full."""

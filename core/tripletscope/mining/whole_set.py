@@ -185,6 +185,7 @@ def mine(
         filters=filters,
         pairs=pairs,
         seed=seed,
+        threads=1,
         progress=progress,
         **params,
     )
@@ -210,10 +211,13 @@ def mine_rows(
     filters: Mapping[str, float | None] | Sequence[str] | None = None,
     pairs: Sequence[tuple[Any, Any]] | None = None,
     seed: int = 0,
+    threads: int = 1,
     progress: Report | None = None,
     **params: float | int,
 ) -> Mined:
     """The same by row, for programs: `vectors` (N, D), `classes` (N,) numbers with -1 for no label, `ids` (N,).
+
+    `threads` search at once, which changes no triplet.
 
     Raises:
         DataError, SettingError, UnknownNameError: as `mine`.
@@ -229,7 +233,7 @@ def mine_rows(
     kept = kept[_order_of(ids[kept])]  # ties go to the first id, so from here on row order is id order
     points = _ready(vectors, kept, ids, distance)
     groups, anchor, positive = _grouped(classes, ids, kept, pairs, notes)
-    shard = Shard(points, groups, distance=distance)
+    shard = Shard(points, groups, distance=distance, threads=threads)
     if limits and distance != "cosine" and not picks.is_unit(points):
         raise SettingError(
             "The filters compare cosine similarities, and these vectors are not of length 1; "
