@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tripletscope.embeddings.table import Table, check_names, check_opened, plain_column, reason_of
@@ -74,6 +75,8 @@ def _table(path: Path, data: Any) -> Table:
         if name.startswith("__index_level_"):
             continue
         try:
+            if pa.types.is_struct(column.type) and {field.name for field in column.type} == {"bytes", "path"}:
+                column = pa.chunked_array([pc.struct_field(part, "bytes") for part in column.chunks])  # Hugging Face
             columns[name] = plain_column(column)
         except pa.ArrowException as error:
             raise DataError(f"In {path}, column {name!r} cannot be read ({reason_of(error)}): leave it out.") from error

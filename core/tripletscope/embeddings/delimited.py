@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from tripletscope.embeddings.mapping import ID_NAMES, IMAGE_NAMES, LABEL_NAMES, SPLIT_NAMES, TEXT_NAMES
 from tripletscope.embeddings.table import MISSING, NUMBER, WHOLE, Table, check_names, check_opened, reason_of
 from tripletscope.errors import DataError
+from tripletscope.readers.checks import listed
 
 SEPARATORS = ("\t", ";", "|", ",", " ")  # tried in this order: a comma may stand in numbers, a space in texts
 SAMPLE_BYTES = 2**20
@@ -67,13 +68,13 @@ def read_delimited(
         raise DataError(f"{path} has a header and no rows: give one row for each vector.")
     if not dialect.has_header:
         noun = "its column is" if len(dialect.names) == 1 else "its columns are"
-        notes.append(f"{path.name} has no header, so {noun} numbered.")
+        notes.append(f"{path.name} has no header, so {noun} called {listed(map(repr, dialect.names), most=1)}.")
     if dialect.comma:
         notes.append(f"{path.name} writes numbers with a decimal comma.")
     columns = dict(zip(dialect.names, data.columns, strict=True))
     if dialect.comma:
         columns = {name: _pointed(column) for name, column in columns.items()}
-    table = Table(path, data.num_rows, columns, 1 + dialect.skipped + dialect.has_header, "", notes)
+    table = Table(path, data.num_rows, columns, 1 + dialect.skipped + dialect.has_header, "", notes, narrowed=True)
     table.numbers = _numbers(content, dialect, table.rows)
     return table
 
@@ -192,7 +193,7 @@ def _sample(path: Path, content: _Content) -> str:
         raise _NotUtf8 from error
 
 
-def _dialect(sample: str, content: _Content, expected_rows: int | None) -> _Dialect:
+def _dialect(path: Path, sample: str, content: _Content, expected_rows: int | None) -> _Dialect:
     quoted = content.has(b'"')
     separator = _separator(sample, quoted)
     quoted = quoted and separator != " "  # word vectors: a quotation mark is a word like any other
@@ -204,7 +205,10 @@ def _dialect(sample: str, content: _Content, expected_rows: int | None) -> _Dial
     if has_header:
         names, line, rows = [cell.strip() for cell in rows[0]], lines[0], rows[1:]
     else:
-        names, line = [f"column {place + 1}" for place in range(len(rows[0]))], skipped
+        # Beside vectors, a file of words alone is called after the file: labels.txt holds labels.
+        stem = "column" if expected_rows is None else path.name.split(".")[0]
+        names, line = [f"{stem} {place + 1}" for place in range(len(rows[0]))], skipped
+        names = [stem] if expected_rows is not None and len(names) == 1 else names
     return _Dialect(separator, quoted, names, has_header, skipped, line, rows, _has_commas(rows, separator))
 
 
@@ -251,7 +255,7 @@ def _rows(sample: str, separator: str, quoted: bool, most: int = SAMPLE_LINES) -
 def _has_header(rows: list[list[str]], content: _Content, expected_rows: int | None) -> bool:
     first = [cell.strip() for cell in rows[0]]
     numbers = [cell for cell in first if _NUMBER.fullmatch(cell.replace(",", "."))]
-    whole = [int(cell) for cell in numbers if _WHOLE.fullmatch(cell)]
+    whole = sorted(int(cell) for cell in numbers if _WHOLE.fullmatch(cell))  # names may stand in any order
     if len(whole) < len(numbers):
         return False
     if len(whole) == len(first):
@@ -306,11 +310,11 @@ def _read(
 ) -> tuple[_Dialect, Any]:
     """The table; a column that turns out to hold something else than numbers is read as text."""
     sample = _sample(path, content)
-    dialect = _dialect(sample, content, expected_rows)
+    dialect = _dialect(path, sample, content, expected_rows)
     if dialect.separator == " " and (content.has(b"  ") or content.has(b" \n") or content.has(b" \r")):
         squeezed = re.sub(rb"(?m)^ +| +(?=\r?$)", b"", re.sub(rb" {2,}", b" ", content.view()))
         content = _Content(squeezed, 0)
-        dialect = _dialect(_sample(path, content), content, expected_rows)
+        dialect = _dialect(path, _sample(path, content), content, expected_rows)
     check_names(path, dialect.names)
     types = _types(dialect, as_text, as_numbers)
     floats = sum(kind == pa.float32() for kind in types.values())

@@ -40,8 +40,8 @@ def _keys(main: Table, other: Table, key: str | None) -> tuple[str, str] | None:
     ours, theirs = propose(look_at(main)).id, propose(look_at(other)).id
     if ours is not None and ours in other.columns and _is_plain(other.columns[ours]):
         return ours, ours
-    if theirs is not None and theirs in main.columns and _is_plain(main.columns[theirs]):
-        return theirs, theirs
+    if theirs is not None and theirs in main.columns and _is_plain(main.columns[theirs]) and ours is None:
+        ours = theirs  # in the main table it may look like something else
     if ours is not None and theirs is not None:
         shared = set(texts_of(main, ours)) & set(texts_of(other, theirs))
         if shared:
@@ -86,7 +86,7 @@ def _by_id(main: Table, other: Table, ours: str, theirs: str) -> Table:
             f"No id in column {ours!r} of {main.path} stands in column {theirs!r} of {other.path}: name the id column, "
             "or leave the ids out to join by order."
         )
-    made = _start(main, other)
+    made = _start(main, other, joined=ours if ours == theirs else "")
     made.notes.append(f"The rows of {other.path.name} go with those of {main.path.name} by {theirs!r}.")
     if missing:
         noun = "1 row has" if len(missing) == 1 else f"{len(missing):,} rows have"
@@ -95,7 +95,7 @@ def _by_id(main: Table, other: Table, ours: str, theirs: str) -> Table:
     unused = len(places) - len({found for found in order if found is not None})
     if unused:
         noun = "1 line" if unused == 1 else f"{unused:,} lines"
-        made.notes.append(f"{noun} of {other.path.name} have no vector in {main.path.name} and were not used.")
+        made.notes.append(f"Left out {noun} of {other.path.name}: no vector in {main.path.name} has that id.")
     taken = pa.array(order, type=pa.int64())
     for name, column in other.columns.items():
         if name == theirs and name == ours:
@@ -110,8 +110,8 @@ def _by_id(main: Table, other: Table, ours: str, theirs: str) -> Table:
     return made
 
 
-def _start(main: Table, other: Table) -> Table:
-    both = [name for name in main.columns if name in other.columns]
+def _start(main: Table, other: Table, joined: str = "") -> Table:
+    both = [name for name in main.columns if name in other.columns and name != joined]
     notes = [*main.notes, *other.notes]
     if both:
         notes.append(f"Both files have {listed([repr(name) for name in both], most=3)}; {other.path.name} counts.")
@@ -124,5 +124,6 @@ def _start(main: Table, other: Table) -> Table:
         notes=notes,
         names={**main.names, **other.names},
         numbers=main.numbers,
+        narrowed=main.narrowed,
         origins=dict(main.origins),
     )

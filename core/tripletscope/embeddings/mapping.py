@@ -140,13 +140,13 @@ class Mapping:
 
         Raises:
             UnknownNameError: for a column that the table lacks.
-            SettingError: for a vector column that is label, id, text, image or split too, or x without y.
+            SettingError: for a vector column that is label, id, text or split too, or x without y.
         """
         names = list(names)
         for name in self.used():
             if name not in names:
                 raise UnknownNameError("column", name, names)
-        for part in ("label", "id", "text", "image", "split"):
+        for part in ("label", "id", "text", "split"):  # pixels may be both vector and image
             if getattr(self, part) in self.vector:
                 raise SettingError(f"Column {getattr(self, part)!r} is both vector and {part}: choose one of them.")
         if (self.x is None) != (self.y is None):
@@ -211,10 +211,12 @@ def propose(look: TableLook) -> Mapping:
 
     wide = sorted(
         (one for one in look.columns if one.kind in ("list", "array") and one.width != 1),
-        key=lambda one: (-_named(one.name, VECTOR_NAMES), -one.width),
+        key=lambda one: (bool(one.image), -_named(one.name, VECTOR_NAMES), -one.width),
     )
+    pixels = [one for one in wide if one.image]
+    wide = [one for one in wide if not one.image] or wide[:1]
     groups = [] if wide else _blocks(look)
-    settled: set[str | None] = {*(groups[0] if groups else ()), *(one.name for one in wide)}
+    settled: set[str | None] = {*(groups[0] if groups else ()), *(one.name for one in [*wide, *pixels])}
     free = [one for one in look.columns if one.name not in settled]
 
     x, y = _positions(free)
@@ -222,7 +224,7 @@ def propose(look: TableLook) -> Mapping:
     loose = not wide and not groups
     label = _label(free, look, taken, loose, reasons, others, warnings)
     split = _split(free, taken | {label}, reasons, others)
-    image = _image(free, taken | {label, split}, reasons, others)
+    image = _image([*pixels, *free], {label, split, x, y}, reasons, others)
     identity = _identity(free, look, taken | {label, split, image}, reasons, others, warnings)
     text = _text(free, taken | {label, split, image, identity}, reasons, others)
 
@@ -430,7 +432,7 @@ def _identity(
     called = [one for one in unique if _id_rank(one.name) < 9]
     called.sort(key=lambda one: _id_rank(one.name))
     words = [one for one in unique if one.kind == "text" and one.mean_length <= WORD_LIKE_ID and not one.spaced]
-    words = [one for one in words if _rank(one.name, TEXT_NAMES)[0] == 2]
+    words = [one for one in words if _rank(one.name, TEXT_NAMES)[0] == 2 and not one.odd]
     ordered = list(dict.fromkeys([*called, *words]))
     for one in plain:
         if _id_rank(one.name) == 0 and one not in unique:
@@ -459,7 +461,7 @@ def _id_rank(name: str) -> int:
 def _text(
     columns: list[ColumnLook], taken: set[str | None], reasons: dict[str, str], others: dict[str, tuple[str, ...]]
 ) -> str | None:
-    plain = [one for one in columns if one.kind == "text" and one.name not in taken and not one.image]
+    plain = [one for one in columns if one.kind == "text" and one.name not in taken and not (one.image or one.odd)]
     plain += [one for one in columns if one.kind in ("whole", "float") and _rank(one.name, ("text",))[0] == 0]
     found = [one for one in plain if one.mean_length > LONG_TEXT or _rank(one.name, TEXT_NAMES)[0] == 0]
     found.sort(key=lambda one: (_rank(one.name, TEXT_NAMES), -one.mean_length))

@@ -6,30 +6,43 @@ from collections.abc import Iterable
 from collections.abc import Mapping as Named
 from pathlib import Path
 
-from tripletscope.embeddings.building import build
-from tripletscope.embeddings.embedding_set import EmbeddingSet
+import numpy as np
+
+from tripletscope.embeddings.building import build, texts_of
+from tripletscope.embeddings.embedding_set import EmbeddingSet, Pictures
 from tripletscope.embeddings.joining import join
 from tripletscope.embeddings.mapping import PARTS, Mapping, chosen, propose
-from tripletscope.embeddings.table import Table, look_at
+from tripletscope.embeddings.projector import beside, projector_files
+from tripletscope.embeddings.table import Table, is_text, look_at
+from tripletscope.embeddings.thumbnails import (
+    ArrayPictures,
+    CellPictures,
+    FilePictures,
+    find,
+    is_inside,
+    is_picture_source,
+)
 from tripletscope.errors import DataError, SettingError
 
 TEXTS = (".csv", ".tsv", ".txt")
 JSON = (".jsonl", ".ndjson", ".json")
-KINDS = ".npy, .npz, .csv, .tsv, .txt, .jsonl (these four also as .gz), .parquet, .arrow or .feather"
+KINDS = ".npy, .npz, .csv, .tsv, .txt, .jsonl, .parquet, .arrow, .feather, .pt, .pth or .safetensors"
 
 
 def open_embeddings(
     path: str | Path,
     *,
     metadata: str | Path | None = None,
+    pictures: str | Path | None = None,
     mapping: Mapping | Named[str, str | Iterable[str] | None] | None = None,
     limit: int | None = None,
 ) -> EmbeddingSet:
     """The embeddings in a file, with what the file says of each row.
 
     Args:
-        path: the file.
-        metadata: a second file with labels, ids, texts, joined by id where both have one, else by order.
+        path: the file, or a folder of TensorBoard's embedding projector.
+        metadata: a second file with labels, ids, texts, joined by id where both have one, else by order; or pictures.
+        pictures: a folder or .zip with a picture for each row, found by the row's path or id.
         mapping: which column plays which part; a whole `Mapping`, or a dictionary of the parts that differ from
             the proposal ({"label": "kind", "id": None}).
         limit: bytes that the content may take once opened, 8 GiB unless given; a float16 or float32 .npy is read in
@@ -49,14 +62,63 @@ def open_embeddings(
         (3, 2, 'float16', (Dropped(row=3, reason='holds NaN in place 0 of the vector'),))
     """
     path = Path(path)
+    if metadata is not None and pictures is None and is_picture_source(Path(metadata)):
+        metadata, pictures = None, metadata
     asked = _parts(mapping)
+    name = _name(path)
+    if path.is_dir() and (pair := projector_files(path)) is not None:
+        path, metadata = pair[0], metadata or pair[1]
+    elif metadata is None:
+        metadata = beside(path)
     table = read(path, limit=limit, asked=asked)
     if metadata is not None:
-        beside = read(metadata, limit=limit, asked=asked, expected_rows=table.rows)
+        other = read(metadata, limit=limit, asked=asked, expected_rows=table.rows)
         key = asked.get("id")
-        table = join(table, beside, key if isinstance(key, str) else None)
-    proposed = propose(look_at(table))
-    return build(table, chosen(proposed, mapping), name=_name(path), limit=limit)
+        table = join(table, other, key if isinstance(key, str) else None)
+    made = chosen(propose(look_at(table)), mapping)
+    made.check(table.columns)
+    shown = _pictures(table, made, None if pictures is None else Path(pictures))
+    return build(table, made, name=name, pictures=shown, limit=limit)
+
+
+def _pictures(table: Table, mapping: Mapping, root: Path | None) -> Pictures | None:
+    """The pictures of all rows of a table, where there are any; bytes are read only when asked for."""
+    column = None if mapping.image is None else table.columns[mapping.image]
+    places = np.arange(table.rows)
+    if root is None and column is None:
+        return None
+    if root is None and isinstance(column, np.ndarray):
+        return ArrayPictures(column, places)
+    if isinstance(column, np.ndarray):
+        column = None
+    texts = [None] * table.rows if column is None or not is_text(column) else column.to_pylist()
+    if root is None:
+        some = next((text for text in texts if text), None)
+        if some is None or some.startswith("data:"):
+            return CellPictures(column, places)
+        if some.startswith(("http://", "https://")):
+            table.notes.append(
+                f"The pictures in column {mapping.image!r} are on the web and are not fetched: bring them as a folder "
+                "or zip."
+            )
+            return None
+        home = table.origins.get(str(mapping.image), table).path.parent
+        found = FilePictures(home, texts)
+        if not any(text and is_inside(home, text) for text in texts[:100]):
+            table.notes.append(
+                f"The pictures that column {mapping.image!r} names are not in the folder of {table.path.name}: bring "
+                "them as a folder or zip."
+            )
+            return None
+        return found
+    if not root.exists():
+        raise DataError(f"There is no folder or zip {root}: give the path of the pictures.")
+    if not is_picture_source(root):
+        raise DataError(f"{root} is neither a folder nor a .zip: give one with a picture for each row.")
+    ids = [""] * table.rows if mapping.id is None else [one or "" for one in texts_of(table, mapping.id)]
+    if mapping.id is None:
+        ids = [str(one) for one in table.all_numbers().tolist()]
+    return find(root, zip(texts, ids, strict=True), table.notes)
 
 
 def read(
@@ -83,9 +145,13 @@ def read(
         raise SettingError(f"A limit of {limit} bytes lets nothing in: use 1 or more.")
     if not path.exists():
         raise DataError(f"There is no file {path}: give the path of {KINDS}.")
-    if path.is_dir():
-        raise DataError(f"{path} is a folder: give the path of {KINDS}.")
     name = path.name.lower()
+    if is_picture_source(path):
+        raise DataError(
+            f"{path} may hold pictures but no vectors: give the file of vectors, and this as its pictures ({KINDS})."
+        )
+    if not path.is_file():
+        raise DataError(f"{path} is no file: give the path of {KINDS}.")
     if name.endswith(".npy"):
         from tripletscope.embeddings.arrays import read_npy
 
@@ -113,6 +179,14 @@ def read(
         from tripletscope.embeddings.arrow_files import read_arrow
 
         return read_arrow(path, limit)
+    if name.endswith((".pt", ".pth")):
+        from tripletscope.embeddings.weights import read_torch
+
+        return read_torch(path, limit)
+    if name.endswith(".safetensors"):
+        from tripletscope.embeddings.weights import read_safetensors
+
+        return read_safetensors(path, limit)
     raise DataError(f"{path} is of no kind that can be read: give {KINDS}.")
 
 

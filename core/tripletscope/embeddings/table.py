@@ -39,6 +39,7 @@ class Table:
         notes: what reading guessed or left out, one sentence each.
         names: for columns of whole numbers, the texts that those numbers stand for.
         numbers: the file's number of each row, where rows were skipped; else None.
+        narrowed: numbers became 32-bit floats while they were read.
         origins: for columns that were joined from another file row by row, that file's table.
     """
 
@@ -50,6 +51,7 @@ class Table:
     notes: list[str] = field(default_factory=list)
     names: dict[str, list[str]] = field(default_factory=dict)
     numbers: NDArray[np.int64] | None = None
+    narrowed: bool = False
     origins: dict[str, Table] = field(default_factory=dict)
 
     def number_of(self, place: int) -> int:
@@ -181,7 +183,9 @@ def look_at(table: Table) -> TableLook:
 
 def _look(table: Table, name: str, column: Any) -> ColumnLook:
     if isinstance(column, np.ndarray):
-        return ColumnLook(name, "array", filled=len(column), width=int(np.prod(column.shape[1:])))
+        pictures = column.dtype == np.uint8 and (column.ndim == 3 or (column.ndim == 4 and column.shape[3] in (1, 3)))
+        width = int(np.prod(column.shape[1:]))
+        return ColumnLook(name, "array", len(column), width=width, image="pixels" if pictures else "")
     kind = column.type
     filled = len(column) - column.null_count
     if is_list(column):

@@ -184,6 +184,8 @@ def _reason(table: Table, names: tuple[str, ...], place: int, row: NDArray[Any])
         if source is None:
             return f"has an empty cell {shown}" if scalar else "has no vector or an empty place in it"
         return f"holds NaN {shown}"
+    if np.isinf(values[at]) and table.narrowed:
+        return f"holds a number {shown} that is infinite or beyond 32-bit floats"
     if np.isinf(values[at]) and (source is None or np.isinf(source)):
         return f"holds an infinite number {shown}"
     value = values[at] if source is None or np.isinf(source) else source
