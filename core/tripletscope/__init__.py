@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tripletscope import strategies
-    from tripletscope.mining.whole_set import mine
     from tripletscope.inspection import inspect
+    from tripletscope.mining.whole_set import mine
     from tripletscope.recorder import Recorder
     from tripletscope.store.reader import Run
 

@@ -313,7 +313,7 @@ def share(part: float) -> str:
 
     Example:
         >>> share(0.1234), share(0.0012), share(1.0)
-        ('12.3 %', '0.12 %', '100 %')
+        ('12.3%', '0.12%', '100%')
     """
     percent = 100 * part
-    return f"{percent:.3g} %" if percent >= 1 or percent == 0 else f"{percent:.2g} %"
+    return f"{percent:.3g}%" if percent >= 1 or percent == 0 else f"{percent:.2g}%"

@@ -6,12 +6,13 @@ digits of scikit-learn with all kinds of faults.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64, Int, Int64, UInt8
 
 from tripletscope.datasets import sample_data_dir
 from tripletscope.embeddings.embedding_set import EmbeddingSet
@@ -148,6 +149,8 @@ def plant(
     add("outliers", away, rng.integers(0, classes, outliers), np.full(outliers, -1))
 
     whole = np.concatenate([vectors, *added])
+    if distance == "cosine":
+        whole = unit_rows(whole)
     all_sources = np.concatenate(sources).astype(np.int64)
     splits = np.zeros(len(whole), np.int32)
     splits[truth["leaks"]] = 1
@@ -243,6 +246,30 @@ def _added_ids(truth: Mapping[str, np.ndarray], sound: EmbeddingSet) -> list[str
 
 
 @dataclass(frozen=True)
+class PixelPictures:
+    """Pictures that are held as pixels: (N, height, width) uint8 in grey, or with a last axis of 3 in colour.
+
+    Example:
+        >>> PixelPictures(np.zeros((3, 8, 8), np.uint8)).take(np.array([2])).bytes_of(0)[1:4]
+        b'PNG'
+    """
+
+    pixels: UInt8[np.ndarray, "N height width *colour"]
+
+    def bytes_of(self, row: int) -> bytes | None:
+        """That row's picture as a PNG file."""
+        from PIL import Image
+
+        out = io.BytesIO()
+        Image.fromarray(self.pixels[row]).save(out, "PNG")
+        return out.getvalue()
+
+    def take(self, rows: Int[np.ndarray, " M"]) -> PixelPictures:
+        """The pictures of those rows, in that order."""
+        return PixelPictures(self.pixels[rows])
+
+
+@dataclass(frozen=True)
 class Score:
     """How well a check found what was planted: precision and recall over rows; NaN where they have no meaning."""
 
@@ -310,6 +337,7 @@ def flawed_set() -> Planted:
         ids=held["ids"].astype(object),
         labels=held["labels"].astype(np.int32),
         class_names=[str(one) for one in held["class_names"]],
+        pictures=PixelPictures(held["images"]),
         splits=held["split"].astype(np.int32),
         split_names=[str(one) for one in held["split_names"]],
     )
