@@ -19,7 +19,7 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
     """A folder and the address it is served at."""
     folder = tmp_path_factory.mktemp("instrument")
@@ -30,7 +30,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]
     server.server_close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def truth(site: tuple[Path, str]) -> dict[str, Any]:
     """The three fake runs that most tests look at, as arrays."""
     return fake.build(site[0] / "plain")

@@ -4,6 +4,7 @@ Everything is counted by brute force on the fake positions, so that panels can b
 sum to the classes, the classes to the gaps, and the picks lie where the positions say.
 """
 
+import functools
 import json
 import struct
 
@@ -65,17 +66,24 @@ def sparse(offsets: list[int], codes: list[np.ndarray], counts: list[np.ndarray]
     offsets.append(offsets[-1] + len(found))
 
 
+@functools.lru_cache(maxsize=2)
+def triplets_of(labels: tuple[int, ...], classes: int) -> tuple[np.ndarray, ...]:
+    """(a, p, n) of every triplet, the pairs of classes, each triplet's place among them, and how many each has."""
+    label = np.array(labels)
+    a, p, n = np.nonzero(
+        ((label[:, None] == label[None]) & ~np.eye(len(label), dtype=bool))[:, :, None]
+        & (label[:, None] != label[None])[:, None, :]
+    )
+    pairs, place, eligible = np.unique(label[a] * classes + label[n], return_inverse=True, return_counts=True)
+    return a, p, n, pairs, place, eligible
+
+
 def violations(d: np.ndarray, labels: np.ndarray, classes: int, margin: float, edges: np.ndarray) -> dict:
     """Counts over all triplets of the cohort at one frame."""
-    a, p, n = np.nonzero(
-        ((labels[:, None] == labels[None]) & ~np.eye(len(labels), dtype=bool))[:, :, None]
-        & (labels[:, None] != labels[None])[:, None, :]
-    )
+    a, p, n, pairs, place, eligible = triplets_of(tuple(labels.tolist()), classes)
     gap = d[a, n] - d[a, p]
     bad = gap < np.float32(margin)
-    code = labels[a].astype(int) * classes + labels[n]
-    pairs, eligible = np.unique(code, return_counts=True)
-    wrong = np.bincount(np.searchsorted(pairs, code[bad]), minlength=len(pairs))
+    wrong = np.bincount(place[bad], minlength=len(pairs))
     best = np.argsort(-wrong, kind="stable")[:100]
     return {
         "eligible": np.bincount(labels[a], minlength=classes),
