@@ -181,6 +181,9 @@ def test_blank_lines_do_not_shift_the_numbers_of_rows(tmp_path: Path) -> None:
     assert found.rows is not None
     assert found.rows.tolist() == [2, 4]
     assert found.dropped[0].row == 7
+    found = open_embeddings(a_text(tmp_path, "label,e0,e1\na,1.5,1\n\nb,2.5,1"))
+    assert found.rows is not None
+    assert found.rows.tolist() == [2, 4]
 
 
 def test_a_word_among_numbers_is_refused_by_its_row(tmp_path: Path) -> None:

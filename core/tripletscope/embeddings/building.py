@@ -93,6 +93,9 @@ def texts_of(table: Table, name: str) -> list[str | None]:
 
     A number stands as Python writes it, so that 7 and 7.0 differ.
     """
+    column = table.columns[name]
+    if not isinstance(column, np.ndarray) and is_text(column):
+        return [cell or None for cell in column.to_pylist()]
     codes, names = _encode(table, name)
     return [None if code < 0 else names[code] for code in codes.tolist()]
 
@@ -104,9 +107,8 @@ def _encode(table: Table, name: str) -> tuple[NDArray[np.int64], list[str]]:
         raise DataError(f"In {table.path}, column {name!r} holds lists: name a column of texts or single numbers.")
     if pa.types.is_null(column.type):
         return np.full(table.rows, -1), []
-    coded = pc.dictionary_encode(column).unify_dictionaries().combine_chunks()
-    if isinstance(coded, pa.ChunkedArray):
-        coded = coded.chunk(0) if coded.num_chunks else pa.array([], type=coded.type)
+    whole = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], type=column.type)
+    coded = pc.dictionary_encode(whole)
     cells = _cells(table, name, coded.dictionary)
     codes = np.asarray(pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False)).astype(np.int64)
     known: dict[str, int] = {}

@@ -103,6 +103,14 @@ class _Content:
     def view(self) -> memoryview:
         return memoryview(self.whole)[self.start :]
 
+    def lines(self) -> int:
+        """How many line feeds stand before the last line that is not blank."""
+        whole = np.frombuffer(self.view(), dtype=np.uint8)
+        end = len(whole)
+        while end and whole[end - 1] in b" \t\r\n":
+            end -= 1
+        return sum(int((whole[start : min(end, start + 2**22)] == 10).sum()) for start in range(0, end, 2**22))
+
     def has(self, what: bytes) -> bool:
         return self.whole.find(what, self.start) >= 0
 
@@ -386,7 +394,7 @@ def _pointed(column: Any) -> Any:
 
 def _numbers(content: _Content, dialect: _Dialect, rows: int) -> NDArray[np.int64] | None:
     """The file's number of each row where blank lines stand between them, else None."""
-    if not any(content.has(blank) for blank in (b"\n\n", b"\n\r\n", b"\r\r")) and content.head(1) not in b"\r\n":
+    if content.lines() == dialect.lines + rows - 1:
         return None
     try:
         records = content.records(dialect.separator, dialect.quoted)

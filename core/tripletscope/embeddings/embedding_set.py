@@ -210,8 +210,11 @@ def first_repeated(ids: Shaped[np.ndarray, "N"]) -> tuple[int, int] | None:
     """
     if ids.dtype.kind == "i" and len(np.unique(ids)) == len(ids):
         return None
+    plain = ids.tolist()
+    if len(set(plain)) == len(plain):
+        return None
     seen: dict[str | int, int] = {}
-    for place, one in enumerate(ids.tolist()):
+    for place, one in enumerate(plain):
         if one in seen:
             return seen[one], place
         seen[one] = place
@@ -220,5 +223,5 @@ def first_repeated(ids: Shaped[np.ndarray, "N"]) -> tuple[int, int] | None:
 
 def _framed(texts: Sequence[str]) -> bytes:
     """Texts as bytes of which no two lists give the same."""
-    coded = [text.encode("utf-8", "surrogatepass") for text in texts]
-    return b"".join(len(one).to_bytes(8, "little") + one for one in coded)
+    lengths = np.fromiter(map(len, texts), dtype="<i8", count=len(texts))
+    return lengths.tobytes() + "".join(texts).encode("utf-8", "surrogatepass")

@@ -37,7 +37,8 @@ class ColumnLook:
         name: of the column.
         kind: what its cells are. Text in a CSV that reads as numbers is "whole" or "float".
         filled: cells that are not empty.
-        distinct: different values among them, 0 where that was not counted (lists, arrays).
+        distinct: different values among them, 0 where that was not counted (lists, arrays); of floats with many
+            values, those among the first 1,000 rows.
         width: numbers in a cell: 1, or the length of a list or array; 0 where lists differ in length.
         mean_length: letters in a cell, of texts.
         image: what makes it a picture: "picture bytes", "data addresses", "web addresses", "picture paths", or "".

@@ -21,6 +21,7 @@ NUMBER = r"[ \t]*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[ \t]*|[+-]?(?
 WHOLE = r"-?[0-9]{1,18}"
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "#N/A")
 FEW = 12  # distinct values that a look names
+HEAD = 1000  # rows that show whether a column of floats has many values
 
 _PICTURE_STARTS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"RIFF")
 _PICTURE_PATH = re.compile(r"(?i)[^\n]+\.(png|jpe?g|bmp|gif|webp)")
@@ -222,7 +223,11 @@ def _look(table: Table, name: str, column: Any) -> ColumnLook:
 
 
 def _with_values(name: str, kind: Kind, column: Any, filled: int, *, counts: bool = False) -> ColumnLook:
-    distinct = pc.count_distinct(column).as_py()
+    distinct = 0
+    if kind == "float":  # hundreds of columns of features need no exact count
+        distinct = pc.count_distinct(column.slice(0, HEAD)).as_py()
+    if distinct <= HEAD // 2:
+        distinct = pc.count_distinct(column).as_py()
     values = pc.unique(column if distinct <= FEW else column.slice(0, FEW)).to_pylist()
     shown = tuple(str(value) for value in values if value is not None)
     return ColumnLook(name, kind, filled, distinct, values=shown, counts=counts)
