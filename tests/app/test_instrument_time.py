@@ -147,6 +147,7 @@ def test_what_happened_here(open_page: Open, truth: dict[str, Any]) -> None:
         for part in ("severity", "title", "evidence", "remedy"):
             assert finding[part] in text, part
         assert f"{finding['step']}" in text
+    missed += " The picks of step 12 are damaged."
     assert page.inner_text(".ts-findings-none") == missed, "an alarm is told; what was not looked at stays said"
     rows.nth(1).hover()
     settle(page)

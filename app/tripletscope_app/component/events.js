@@ -8,11 +8,12 @@ import { waitingText } from "./population.js";
 
 const FLASH = 900; // ms
 
-/** What was looked at, so that silence means something; and what could not be, with the reason. */
-function checkedWords({ checked = [], unchecked = {} }) {
+/** What was looked at, so that silence means something; and what could not be, with the reason: a rule, a damaged file. */
+function checkedWords({ checked = [], unchecked = {}, notes = [] }) {
   const lower = (title) => title.charAt(0).toLowerCase() + title.slice(1);
   const looked = checked.length ? `; checked: ${checked.map(lower).join(", ")}` : "";
   const missed = Object.entries(unchecked).map(([title, why]) => ` Not checked: ${lower(title)} (${why}).`);
+  for (const note of notes) missed.push(` ${note.charAt(0).toUpperCase()}${note.slice(1)}${note.endsWith(".") ? "" : "."}`);
   return { calm: `Nothing alarming was found${looked}.${missed.join("")}`, missed: missed.join("").trim() };
 }
 

@@ -225,6 +225,7 @@ def aside(
         "unchecked": {"Nothing left to mine": "the run counts no mined triplets"},
         "closing_has_no_batch": True,
         "left_out": [],
+        "notes": ["the picks of step 12 are damaged"] if strategy == "batch-hard" else [],
     }
     return join(header, joined)
 
