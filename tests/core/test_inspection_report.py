@@ -204,3 +204,10 @@ def test_banking_questions(real_data: Path) -> None:
     assert seen.health.normalised
     sound = inspect_set(plant(seen.set, wrong_labels=0).set)
     assert sound.health.rows_used == 3850
+
+
+def test_the_page_of_checks_is_current() -> None:
+    from tripletscope.inspection.check_docs import renewed
+
+    page = (Path(__file__).resolve().parents[2] / "docs" / "inspect.md").read_text(encoding="utf-8")
+    assert renewed(page) == page

@@ -126,7 +126,7 @@ class Evidence:
     def dimension(self) -> float:
         """Intrinsic dimension of the set near its rows: the median over rows of the maximum-likelihood estimate.
 
-        Source: Levina and Bickel 2004, "Maximum Likelihood Estimation of Intrinsic Dimension", eq. 8. The median is
+        Source: Levina and Bickel 2004, "Maximum Likelihood Estimation of Intrinsic Dimension". The median is
         ours: duplicates and outliers must not move it.
         """
         far = self.euclidean(self.graph.distance[:, : min(self.graph.k, max(len(self) - 1, 0))])

@@ -155,21 +155,47 @@ def _search(
     step = max(1, min(1024, _TILE // max(count, 1)))
     for start in range(0, count, step):
         part = slice(start, min(start + step, count))
-        tile = single[part] @ single.T
-        tile *= -2
-        tile += lengths[part, None]
-        tile += lengths
+        tile = _tile(single, lengths, np.arange(count)[part])
         (near, other, same), (near_at, other_at, same_at) = [one[part] for one in rough], [one[part] for one in places]
         scan(tile, start, classes, near, near_at, other, other_at, same, same_at)
-    slack = ROUNDING * (lengths.astype(np.float64) + float(lengths.max(initial=0)))
+    rounding = ROUNDING * max(1.0, points.shape[1] / 2000)
+    slack = rounding * (lengths.astype(np.float64) + float(lengths.max(initial=0)))
     found = []
     for (kind, few), far, at in zip(wanted.items(), rough, places, strict=True):
         squared, order = ranked(points, np.arange(count), at, few)
         # Whoever is not among the candidates lies at the last one's rough distance or beyond, give or take rounding.
         in_doubt = np.flatnonzero(np.isfinite(far[:, -1]) & (squared[:, -1] + slack >= far[:, -1]))
-        for rows in row_blocks(in_doubt, points.size):
-            everyone = np.where(_eligible(kind, classes, rows), np.arange(count), -1)
-            squared[rows], order[rows] = ranked(points, rows, everyone, few)
+        for start in range(0, len(in_doubt), step):
+            rows = in_doubt[start : start + step]
+            # All who could be as near as the last one that was found, by the rough distance.
+            near_enough = _tile(single, lengths, rows) <= (squared[rows, -1] + slack[rows])[:, None]
+            near_enough &= _eligible(kind, classes, rows)
+            np.put_along_axis(near_enough, order[rows], True, axis=1)
+            for row, columns in zip(rows, near_enough, strict=True):
+                squared[row], order[row] = _nearest_of(points, int(row), np.flatnonzero(columns), few)
         order[~np.isfinite(squared)] = -1
         found.append((squared, order.astype(np.int32)))
     return found
+
+
+def _tile(
+    single: Float32[np.ndarray, "N D"], lengths: Float32[np.ndarray, " N"], rows: Int[np.ndarray, " T"]
+) -> Float32[np.ndarray, "T N"]:
+    """Rough squared distances of some rows to all."""
+    tile = single[rows] @ single.T
+    tile *= -2
+    tile += lengths[rows, None]
+    tile += lengths
+    return np.asarray(tile)
+
+
+def _nearest_of(
+    points: Float64[np.ndarray, "N D"], row: int, columns: Int[np.ndarray, " c"], few: int
+) -> tuple[Float64[np.ndarray, " k"], Int[np.ndarray, " k"]]:
+    """(squared distances, places) of the few nearest of those columns, by differences; the lower place first."""
+    squared = np.empty(len(columns))
+    for part in row_blocks(np.arange(len(columns)), points.shape[1]):
+        apart = points[columns[part]] - points[row]
+        squared[part] = np.einsum("cd,cd->c", apart, apart)
+    first = np.lexsort((columns, squared))[:few]
+    return squared[first], columns[first]

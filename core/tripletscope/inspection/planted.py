@@ -288,8 +288,8 @@ class Score:
         return self.right / self.planted if self.planted else float("nan")
 
 
-def score(planted: Planted, fault: str, finding: Finding | None) -> Score:
-    """Precision and recall of a finding on the rows of that fault.
+def score(planted: Planted, fault: str, finding: Finding | Int[np.ndarray, " M"] | None) -> Score:
+    """Precision and recall of a finding, or of anybody's list of rows, on the rows of that fault.
 
     A pair counts by its planted half: the row that was copied is no false alarm. Under "wrong_labels"
     other rows with a wrong label are none either: copies under another class, hubs, outliers.
@@ -309,7 +309,8 @@ def score(planted: Planted, fault: str, finding: Finding | None) -> Score:
     if fault in ("near_duplicates", "leaks", "cross_duplicates"):
         for kin in ("near_duplicates", "leaks", "cross_duplicates", "duplicates"):
             excused |= set(planted.truth[kin].tolist()) - right
-    rows = set() if finding is None else set(finding.rows.tolist())
+    found = finding.rows if isinstance(finding, Finding) else finding
+    rows = set() if found is None else set(found.tolist())
     hits = len(rows & right)
     return Score(len(right), hits + len(rows - right - excused), hits)
 

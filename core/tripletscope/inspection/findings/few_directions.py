@@ -18,7 +18,7 @@ _RANK, _DIMS, _COSINE = 0.05, 8, 0.5
     source=(
         "Participation ratio: Gao et al. 2017, 'A theory of multineuronal dimensionality'; "
         "dimensional collapse: Jing et "
-        "al. 2022; anisotropy: Ethayarajh 2019, 'How Contextual are Contextualized Word Representations?', §3.1."
+        "al. 2022; anisotropy: Ethayarajh 2019, 'How Contextual are Contextualized Word Representations?'."
     ),
     order=120,
     thresholds=(

@@ -16,7 +16,7 @@ _TIMES, _SHARE, _MIDST, _LEFT_OUT = 10.0, 0.01, 0.2, 0.05
     name="hubs",
     title="Hubs",
     looks_for="Rows that are the nearest negative of far more anchors, of several classes, than even picking gives.",
-    source="Radovanović, Nanopoulos and Ivanović 2010, 'Hubs in Space', JMLR 11, §2 (k-occurrence and its skew).",
+    source="Radovanović, Nanopoulos and Ivanović 2010, 'Hubs in Space', JMLR 11 (k-occurrence and its skew).",
     order=40,
     thresholds=(
         Threshold(
