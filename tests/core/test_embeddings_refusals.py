@@ -138,6 +138,13 @@ def test_rows_of_halves_that_are_not_finite_are_left_out(tmp_path: Path) -> None
     assert found.vectors.dtype == np.float16
 
 
+def test_nan_of_any_bits_is_nan(tmp_path: Path) -> None:
+    bits = np.array([[0x3C00, 0], [0x7C01, 0], [0xFE00, 0]], dtype=np.uint16)
+    assert len(open_embeddings(an_npy(tmp_path, bits.view(np.float16))).dropped) == 2
+    wide = np.array([[0x3F800000, 0], [0x7F800001, 0], [0xFFC00000, 0]], dtype=np.uint32)
+    assert len(open_embeddings(an_npy(tmp_path, wide.view(np.float32))).dropped) == 2
+
+
 def test_an_empty_cell_of_the_vector_leaves_its_row_out_by_the_spreadsheets_number(tmp_path: Path) -> None:
     text = "id,label,e0,e1\na,x,1.5,2\nb,y,,2\nc,x,nan,3\nd,y,4.5,1e300\ne,y,5.5,5\n"
     found = open_embeddings(a_text(tmp_path, text))

@@ -174,7 +174,8 @@ def unusable(
             zero = np.flatnonzero(top == 0)
             small = zero[:0]
         else:
-            top = np.maximum(block.max(axis=1), -block.min(axis=1))  # NaN stays NaN
+            with np.errstate(invalid="ignore"):
+                top = np.maximum(block.max(axis=1), -block.min(axis=1))  # NaN stays NaN
             bad = np.flatnonzero(~(top <= LARGEST))
             zero = np.flatnonzero(top == 0)
             small = np.flatnonzero((top > 0) & (top < SMALLEST))
@@ -187,7 +188,8 @@ def unusable(
 
 
 def _reason(table: Table, names: tuple[str, ...], place: int, row: NDArray[Any]) -> str:
-    values = row.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # some NaN signal when they are widened
+        values = row.astype(np.float64)
     at = int(np.flatnonzero(~(np.abs(values) <= LARGEST))[0])
     scalar = len(names) == len(values)
     shown = f"in column {names[at]!r}" if scalar else f"in place {at} of the vector"
