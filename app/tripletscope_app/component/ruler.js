@@ -168,8 +168,10 @@ export function createRuler({ state, actions, sprites }) {
     if (titleWords.data !== start) titleWords.data = start;
     setText(titleName, shortName(run, s.anchor));
     const lost = whole ? whole.answer.candidates.filter((sample) => !Number.isFinite(distanceTo(whole.answer, whole.at, sample))).length : 0;
-    setText(candidates, whole ? `${whole.answer.candidates_title}${lost ? `; ${lost} without a distance (NaN)` : ""}` : "");
-    if (candidates.title !== candidates.textContent) candidates.title = candidates.textContent;
+    const told = whole ? whole.answer.candidates_title : "";
+    const more = lost ? `; ${lost} without a distance (NaN)` : "";
+    setText(candidates, told.split(",")[0] + more); // how it was drawn is said to who asks: the line is short
+    if (candidates.title !== told + more) candidates.title = told + more;
     for (const [key, toggle] of Object.entries(toggles)) toggle.setAttribute("aria-pressed", String(Boolean(s[key])));
   }
 
