@@ -166,3 +166,44 @@ def _whole(folder: Path, kind: str) -> bytes:
         np.savetxt(made, VECTORS)
         return made.getvalue()
     return a_file(folder, kind, VECTORS, LABELS, IDS, TEXTS).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "ids", "labels"),
+    [
+        ("glove.txt", 'the 0.5 1 2\n"of 1.5 3 4\n', ["the", '"of'], [None, None]),
+        ("word2vec.txt", "2 3\nthe 0.5 1 2\nof 1.5 3 4\n", ["the", "of"], [None, None]),
+        ("aligned.txt", "  0.5  1 2  a\n 1.5 3  4  a \n 1.5 3  4  a \n", [1, 2, 3], None),
+        ("lists.csv", 'label,v\na,"[0.5, 1, 2]"\nb,"[1.5, 3, 4]"\n', [2, 3], ["a", "b"]),
+        ("numpy.csv", "label,v\na,[0.5 1. 2.]\nb,[1.5 3. 4.]\n", [2, 3], ["a", "b"]),
+        ("mac.csv", "label,u,v,w\ra,0.5,1,2\rb,1.5,3,4\r", [2, 3], ["a", "b"]),
+        ("end.csv", "label,u,v,w,\na,0.5,1,2,\nb,1.5,3,4,", [2, 3], ["a", "b"]),
+        ("spaced.csv", "label,u,v,w\na, 0.5 ,1 , 2\nb,1.5,3,4", [2, 3], ["a", "b"]),
+    ],
+)
+def test_tables_of_text_as_other_programs_write_them(
+    tmp_path: Path, name: str, text: str, ids: list[Any], labels: list[str | None] | None
+) -> None:
+    (tmp_path / name).write_text(text, newline="")
+    found = open_embeddings(tmp_path / name)
+    assert found.vectors[:2].tolist() == [[0.5, 1, 2], [1.5, 3, 4]]
+    assert found.ids.tolist() == ids
+    if labels is not None:
+        assert [found.class_of(row) for row in range(2)] == labels
+
+
+def test_a_first_row_of_counting_numbers_is_a_header_and_said(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("0,1,2\n0.5,1,2\n1.5,3,4\n")
+    found = open_embeddings(tmp_path / "t.csv")
+    assert len(found) == 2
+    assert "The first row of t.csv (0, 1, 2) was read as its header." in found.notes
+    (tmp_path / "t.csv").write_text("5,1,2\n0.5,1,2\n1.5,3,4\n")
+    assert len(open_embeddings(tmp_path / "t.csv")) == 3
+
+
+def test_a_column_that_cannot_be_shown_is_left_out_and_said(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"v": [[1.0, 2.0], [3.0, 4.0]], "tags": [["a"], ["b", "c"]], "raw": [b"1", b"2"]})
+    frame.to_parquet(tmp_path / "t.parquet")
+    found = open_embeddings(tmp_path / "t.parquet")
+    assert "'tags', 'raw' hold lists or bytes, so there is no colouring by that." in found.notes
+    assert found.columns == {}

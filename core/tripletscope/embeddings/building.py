@@ -50,7 +50,7 @@ def build(table: Table, mapping: Mapping, *, name: str, pictures: Any = None, li
     splits, split_names = _codes(table, mapping.split)
     texts = None if mapping.text is None else [one or "" for one in texts_of(table, mapping.text)]
     positions = _positions(table, mapping, notes)
-    columns = _columns(table, mapping)
+    columns = _columns(table, mapping, notes)
     numbers = table.all_numbers()
     if reasons:
         kept = np.delete(np.arange(table.rows), list(reasons))
@@ -197,14 +197,17 @@ def _positions(table: Table, mapping: Mapping, notes: list[str]) -> NDArray[np.f
     return made
 
 
-def _columns(table: Table, mapping: Mapping) -> dict[str, NDArray[Any]]:
+def _columns(table: Table, mapping: Mapping, notes: list[str]) -> dict[str, NDArray[Any]]:
     """The columns without a part, as numbers or texts; lists, bytes and pictures never reach tables."""
     made: dict[str, NDArray[Any]] = {}
+    unseen = []
+    playing = set(mapping.used())
     for name, column in table.columns.items():
-        if name in mapping.used() or isinstance(column, np.ndarray):
+        if name in playing or not name:
             continue
-        kind = column.type
-        if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or not name:
+        kind = None if isinstance(column, np.ndarray) else column.type
+        if kind is None or pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+            unseen.append(repr(name))
             continue
         if name in table.names or not _is_numeric(column):
             made[name] = np.array(texts_of(table, name), dtype=object)
@@ -212,6 +215,9 @@ def _columns(table: Table, mapping: Mapping) -> dict[str, NDArray[Any]]:
             made[name] = np.asarray(column.to_numpy())
         else:
             made[name] = numbers_of(table, name)
+    if unseen:
+        verb = "holds" if len(unseen) == 1 else "hold"
+        notes.append(f"{listed(unseen, most=SHOWN)} {verb} lists or bytes, so there is no colouring by that.")
     return made
 
 

@@ -69,6 +69,8 @@ def read_delimited(
     if not dialect.has_header:
         noun = "its column is" if len(dialect.names) == 1 else "its columns are"
         notes.append(f"{path.name} has no header, so {noun} called {listed(map(repr, dialect.names), most=1)}.")
+    elif all(_WHOLE.fullmatch(name) for name in dialect.names):
+        notes.append(f"The first row of {path.name} ({listed(dialect.names, most=3)}) was read as its header.")
     if dialect.comma:
         notes.append(f"{path.name} writes numbers with a decimal comma.")
     columns = dict(zip(dialect.names, data.columns, strict=True))
@@ -76,6 +78,9 @@ def read_delimited(
         columns = {name: _pointed(column) for name, column in columns.items()}
     table = Table(path, data.num_rows, columns, 1 + dialect.skipped + dialect.has_header, "", notes, narrowed=True)
     table.numbers = _numbers(content, dialect, table.rows)
+    for name in table.columns:
+        if name not in as_text and _is_written_list(table.columns[name]):
+            table.columns[name] = _lists(table, name)
     return table
 
 
@@ -237,7 +242,7 @@ def _is_size(rows: list[list[str]]) -> bool:
     return (
         len(rows) > 1
         and len(rows[0]) == 2
-        and len(rows[1]) > 3
+        and len(rows[1]) > 2
         and all(_WHOLE.fullmatch(cell) for cell in rows[0])
         and int(rows[0][1]) + 1 == len(rows[1])
     )
@@ -247,6 +252,8 @@ def _rows(sample: str, separator: str, quoted: bool, most: int = SAMPLE_LINES) -
     """The first rows that are not blank, and how many lines of the file end with each."""
     lines: list[int] = []
     rows: list[list[str]] = []
+    if separator == " ":
+        sample = re.sub(r"(?m)^ +| +(?=\r?$)", "", re.sub(r" {2,}", " ", sample))
     reader = _reader(io.StringIO(sample, newline=None), separator, quoted)
     try:
         for row in reader:
@@ -390,6 +397,39 @@ def _pointed(column: Any) -> Any:
     cells = pc.unique(column)
     fits = pc.match_substring_regex(cells, r"^[+-]?[0-9]*(,[0-9]+)?([eE][+-]?[0-9]+)?$")
     return pc.replace_substring(column, ",", ".") if pc.all(fits).as_py() else column
+
+
+def _is_written_list(column: Any) -> bool:
+    """Whether texts are lists of numbers, as pandas and NumPy write them: [0.1, 0.2] or [0.1 0.2]."""
+    if column.type != pa.string():
+        return False
+    some = [cell for cell in column.slice(0, 20).to_pylist() if cell]
+    return bool(some) and all(cell.strip()[:1] == "[" and _places(cell) is not None for cell in some)
+
+
+def _places(cell: str) -> list[float] | None:
+    """The numbers in a written list, or None where it is none."""
+    inner = cell.strip()
+    if not (inner.startswith("[") and inner.endswith("]")):
+        return None
+    try:
+        found = [float(one) for one in inner[1:-1].replace(",", " ").split()]
+    except ValueError:
+        return None
+    return found or None
+
+
+def _lists(table: Table, name: str) -> Any:
+    rows: list[list[float] | None] = []
+    for place, cell in enumerate(table.columns[name].to_pylist()):
+        found = _places(cell) if cell else None
+        if cell and found is None:
+            raise DataError(
+                f"{table.where(name, place)} holds {cell[:40]!r}, which is no list of numbers: correct it, or remove "
+                "that row."
+            )
+        rows.append(found)
+    return pa.chunked_array([pa.array(rows, type=pa.list_(pa.float64()))])
 
 
 def _numbers(content: _Content, dialect: _Dialect, rows: int) -> NDArray[np.int64] | None:
