@@ -49,6 +49,7 @@ format: $(VENV)/.installed-dev ## put imports and layout in order
 
 docs: $(VENV)/.installed-app  ## write the generated pages again
 	$(BIN)/python -m tripletscope.strategy_docs docs/strategies.md
+	$(BIN)/python -m tripletscope.inspection.check_docs docs/inspect.md
 
 bench: $(VENV)/.installed-test ## print the tables of speed and memory (minutes; nothing fails on a number)
 	$(BIN)/python benchmarks/bench_mining.py $(ARGS)

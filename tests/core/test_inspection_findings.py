@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -420,9 +421,12 @@ def test_larger_sets_are_sampled_and_say_so() -> None:
         ([[1.0], [1.0, 2.0]], ["x", "y"], "no table of numbers"),
         (np.zeros((3, 2)), [0, 1], "3 embeddings but 2 labels"),
         (np.full((3, 2), np.nan), [0, 1, 1], "no embedding to look at"),
+        (np.zeros((2, 2)), [[0], [1]], "no single value"),
+        (np.zeros((2, 2)), np.zeros((2, 1)), "no plain list"),
+        (np.zeros((2, 2)), "ab", "no plain list"),
     ],
 )
-def test_what_cannot_be_looked_at_is_one_sentence(vectors: object, labels: list[object], message: str) -> None:
+def test_what_cannot_be_looked_at_is_one_sentence(vectors: object, labels: Any, message: str) -> None:
     with pytest.raises(DataError, match=message) as refused:
         inspect(vectors, labels)
     assert str(refused.value).endswith(".")
@@ -450,3 +454,20 @@ def test_checks_describe_themselves() -> None:
         assert told["source"]
         for threshold in told["thresholds"]:
             assert threshold["reason"]
+
+
+def test_tensors_and_missing_labels_are_read() -> None:
+    import torch
+
+    vectors = torch.randn(30, 4, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(30) % 3
+    seen = inspect(vectors, labels, torch.arange(30) + 100)
+    assert seen.set.ids[0] == 100
+    assert seen.health.classes == 3
+    told = inspect(vectors, [None if place < 3 else float("nan") if place < 5 else place % 2 for place in range(30)])
+    assert told.health.unlabelled == 5
+
+
+def test_names_that_look_alike_stay_apart() -> None:
+    seen = inspect(np.eye(6), ["7", "007", "7.0", "7", "007", "7.0"])
+    assert seen.health.classes == 3

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64, Shaped
+from jaxtyping import Bool, Int64
 
 from tripletscope.embeddings.embedding_set import Dropped, EmbeddingSet
 from tripletscope.errors import DataError
@@ -142,13 +142,13 @@ def inspect_set(given: EmbeddingSet, *, distance: str = "cosine", largest: int =
 
 
 def inspect(
-    embeddings: Float[np.ndarray, "N D"] | Any,
-    labels: Sequence[Any] | Shaped[np.ndarray, " N"] | None = None,
-    ids: Sequence[Any] | Shaped[np.ndarray, " N"] | None = None,
+    embeddings: Any,
+    labels: Any = None,
+    ids: Any = None,
     *,
     distance: str = "cosine",
-    texts: Sequence[str] | None = None,
-    splits: Sequence[Any] | None = None,
+    texts: Any = None,
+    splits: Any = None,
     name: str = "embeddings",
     largest: int = LARGEST,
     seed: int = 0,
@@ -196,8 +196,8 @@ def inspect(
         shape = " x ".join(map(str, vectors.shape))
         raise DataError(f"The embeddings have shape {shape or 'of one number'}: give N rows of D numbers.")
     for what, column in (("labels", labels), ("ids", ids), ("texts", texts), ("splits", splits)):
-        if column is not None and len(column) != len(vectors):
-            raise DataError(f"There are {len(vectors):,} embeddings but {len(column):,} {what}: give one for each.")
+        if column is not None:
+            _check_column(what, column, len(vectors))
     with np.errstate(over="ignore"):
         single = vectors if vectors.dtype == np.float16 else vectors.astype(np.float32)
     finite = np.isfinite(single).all(axis=1)
@@ -227,10 +227,24 @@ def inspect(
     )
 
 
+def _check_column(what: str, column: Any, count: int) -> None:
+    try:
+        shape = tuple(getattr(column, "shape", None) or (len(column),))
+    except TypeError:
+        raise DataError(f"The {what} are one value ({column!r}): give one for each of {count:,} embeddings.") from None
+    if len(shape) > 1 or isinstance(column, str | bytes):
+        raise DataError(f"The {what} are no plain list: give one for each of {count:,} embeddings.")
+    if shape[0] != count:
+        raise DataError(f"There are {count:,} embeddings but {shape[0]:,} {what}: give one for each.")
+    odd = next((one for one in column if isinstance(one, list | tuple | dict | set | np.ndarray)), None)
+    if odd is not None:
+        raise DataError(f"The {what} hold {odd!r}, which is no single value: give one number or text for each row.")
+
+
 def _ids(ids: Any, count: int) -> np.ndarray:
     if ids is None:
         return np.arange(count)
-    held = np.asarray(ids)
+    held = np.asarray(ids.detach().cpu() if hasattr(ids, "detach") else ids)
     return held if held.dtype.kind in "iu" else np.array([str(one) for one in ids], dtype=object)
 
 
