@@ -108,3 +108,12 @@ def test_every_filter_says_what_it_is_and_where_it_comes_from() -> None:
         assert "2407.15831" in one.source
         assert one.summary.endswith(".")
         assert one.low <= one.default <= one.high
+
+
+def test_the_floor_is_the_least_float32_that_the_rule_allows() -> None:
+    d_ap = np.random.default_rng(0).uniform(0, 1, 300).astype(np.float32)
+    for one in filters.all():
+        floor = one.floor(d_ap, one.default, "cosine")
+        limits = 1 - one.ceiling(1 - d_ap.astype(np.float64), one.default)
+        assert (floor.astype(np.float64) >= limits).all()
+        assert (np.nextafter(floor, np.float32(-1)).astype(np.float64) < limits).all()

@@ -129,7 +129,7 @@ def test_more_points_than_a_tile_holds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_list_that_proves_nothing_is_looked_at_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    # 400 equal negatives: no list of 9 or 121 can rule the others out.
+    # 400 equal negatives: no list of 6 or 122 can rule the others out.
     points = np.ones((401, 3), np.float32)
     points[0] = 0
     shard = Shard(points, np.arange(401) > 0)
@@ -170,11 +170,11 @@ def test_lots_do_not_depend_on_blocks_or_tiles(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_progress_is_told_and_can_end_the_work() -> None:
-    points = np.random.default_rng(0).normal(size=(1200, 2)).astype(np.float32)
-    shard = Shard(points, np.arange(1200) % 2)
+    points = np.random.default_rng(0).normal(size=(2200, 2)).astype(np.float32)
+    shard = Shard(points, np.arange(2200) % 2)
     told: list[tuple[int, int]] = []
     nearest(shard.queries(slice(None)), shard, progress=lambda done, every: told.append((done, every)))
-    assert told == [(512, 1200), (1024, 1200), (1200, 1200)]
+    assert told == [(1024, 2200), (2048, 2200), (2200, 2200)]
 
     def stop(done: int, every: int) -> None:
         raise KeyboardInterrupt

@@ -165,3 +165,17 @@ def test_every_strategy_of_the_registry_but_batch_all_has_its_twin() -> None:
             twin = strategies.get(one.name)
             assert {p.name: p.default for p in twin.params} == dict(one.params)
             assert all(picks._BOUNDS[p.name] == (p.low, p.high) for p in twin.params)
+
+
+def test_the_zone_ends_where_the_rounded_gap_reaches_the_margin() -> None:
+    # d_ap + margin is rounded down where d_an - d_ap is exact: a negative at that sum is still inside.
+    margin, seen = 0.1, 0
+    for near in np.random.default_rng(0).uniform(0.5, 3, 20).astype(np.float32):
+        far = near + np.float32(margin)
+        inside = bool(far - near < np.float32(margin))
+        seen += inside
+        points = np.float32([[0], [near], [-far]])
+        for name in ("semi-hard", "semi-hard-random"):
+            table = mine(points, [0, 0, 1], strategy=name, margin=margin, distance="euclidean")
+            assert (0 in set(table["anchor_id"])) == inside
+    assert 0 < seen < 20

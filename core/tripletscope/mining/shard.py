@@ -6,7 +6,7 @@ one machine or on many.
 
 How it is exact and fast at once. With c the centred vectors, |a - b|² = |c_a|² - 2 (c_a·c_b - |c_b|²/2), and the
 product of blocks gives the bracket for all columns at the speed of the machine's matrix product. Its rounding error has
-a bound, `Shard.slack`. A scan keeps the k + 8 best columns of each query; these are measured by differences in float64
+a bound, `Shard.slack`. A scan keeps the k + 4 best columns of each query; these are measured by differences in float64
 and rounded to float32 once. If the worst kept bracket, with the bound, rules all others out, the answer is proved. If
 not, as among duplicates, the query is asked again with a longer list, and then by differences against every column.
 """
@@ -28,9 +28,9 @@ DISTANCES = ("euclidean", "squared-euclidean", "cosine")
 Report = Callable[[int, int], None]
 
 #: Columns kept beyond k, for what rounding may put in the wrong order; then, where these are too few.
-SPARE = (8, 120)
-#: A tile of the product, anchors by columns: it stays in a core's second-level cache.
-TILE_ROWS, TILE_COLUMNS = 512, 1024
+SPARE = (4, 120)
+#: A tile of the product, anchors by columns: 8 MiB, large enough that the product runs at full speed.
+TILE_ROWS, TILE_COLUMNS = 1024, 2048
 #: Unit roundoff of float32.
 _U = 2.0**-24
 #: Beyond this the square of a distance is no float32 any more.
