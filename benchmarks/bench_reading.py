@@ -2,9 +2,9 @@
 
     python benchmarks/bench_reading.py [--rows 200000] [--dims 64] [--vectors 1000000]
 
-Processor time, the median of three rounds. CSV: 200,000 rows of id, label and 64 numbers; `pyarrow.csv.read_csv` gives
-a table, ours a whole set (numbers side by side, ids, classes, checks, digest). NPY: 1,000,000 x 128 float16, mapped; what
-it adds to the process's own memory stands beside it.
+Processor time, the median of three rounds. CSV: 200,000 rows of id, label and 64 numbers; Arrow's reader gives a table,
+ours a whole set (numbers side by side, ids, classes, checks, digest). NPY: 1,000,000 x 128 float16, mapped; what it
+adds to the process's own memory stands beside it.
 """
 
 from __future__ import annotations
