@@ -17,7 +17,7 @@ FILTERS.register(
         name="margin-pos",
         title="TopK-MarginPos",
         summary="Leaves out negatives whose similarity exceeds the positive's less a margin.",
-        source='Moreira et al. 2024, "NV-Retriever", arXiv 2407.15831, §3 (positive-aware, absolute margin)',
+        source='Moreira et al. 2024, "NV-Retriever", arXiv 2407.15831 (positive-aware, absolute margin)',
         order=20,
         value="margin",
         default=0.05,

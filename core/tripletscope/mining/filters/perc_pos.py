@@ -17,7 +17,7 @@ FILTERS.register(
         name="perc-pos",
         title="TopK-PercPos",
         summary="Leaves out negatives whose similarity exceeds a share of the positive's.",
-        source='Moreira et al. 2024, "NV-Retriever", arXiv 2407.15831, §3 (positive-aware, percentage margin)',
+        source='Moreira et al. 2024, "NV-Retriever", arXiv 2407.15831 (positive-aware, percentage margin)',
         order=30,
         value="share",
         default=0.95,

@@ -17,7 +17,7 @@ FILTERS.register(
         name="topk-abs",
         title="TopK-Abs",
         summary="Leaves out negatives more similar to the anchor than a fixed limit.",
-        source='Moreira et al. 2024, "NV-Retriever", arXiv 2407.15831, §3 (Top-k with absolute threshold)',
+        source='Moreira et al. 2024, "NV-Retriever", arXiv 2407.15831 (Top-k with absolute threshold)',
         order=10,
         value="limit",
         default=0.7,
