@@ -93,7 +93,7 @@ def record(folder: Path, positions: np.ndarray, label: np.ndarray) -> None:
 
 def play(page: Page, view: str, count: str, start, seconds: float) -> dict[str, float]:
     """Frames per second and the page's CPU per frame while it plays."""
-    page.page.wait_for_timeout(6000)  # whatever follows the first draw has come
+    page.rest()  # whatever follows the first draw has come
     received, sent = page.received, page.sent
     start()
     before, server = page.spent(), processor_seconds(page.server.pid)
