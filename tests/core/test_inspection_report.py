@@ -217,3 +217,13 @@ def test_the_page_of_checks_is_current() -> None:
 
     page = (Path(__file__).resolve().parents[2] / "docs" / "inspect.md").read_text(encoding="utf-8")
     assert renewed(page) == page
+
+
+def test_lengths_are_drawn_where_they_differ() -> None:
+    points = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    unit = (points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float16)
+    labels = np.arange(60) % 3
+    assert "Lengths of the rows" in render(inspect(points, labels))
+    page = render(inspect(unit, labels))
+    assert "Every row has the same length, 1" in page
+    assert "Lengths of the rows" not in page

@@ -23,6 +23,8 @@ LISTED = 50
 TEXT = 240
 #: A picture in the report has this many pixels at the most on its longer side.
 PIXELS = 96
+#: Lengths that differ by less than this share of their median are one length, written with few digits.
+EVEN = 0.01
 
 _WORDS = {"problem": "Problem", "warning": "Warning", "note": "Note"}
 _SIGNS = {"problem": "\u25b2", "warning": "\u25c6", "note": "\u25cf"}
@@ -164,6 +166,8 @@ def _histogram(told: Health) -> str:
     edges, counts = told.histogram
     if not counts:
         return ""
+    if told.norms[2] - told.norms[0] < EVEN * told.norms[1]:  # a histogram of rounding would look like a finding
+        return f'<p class="soft">Every row has the same length, {number(told.norms[1])}, so none is drawn.</p>'
     highest, width = max(counts), 100 / len(counts)
     bars = "".join(
         f'<rect x="{place * width:.2f}" y="{40 - 40 * count / highest:.2f}" width="{width * 0.9:.2f}" '
