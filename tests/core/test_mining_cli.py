@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,7 +37,8 @@ def run(*words: object) -> int:
     return cli.main([str(word) for word in ("mine", *words)])
 
 
-COLUMNS = ("--label", "kind", "--id", "key", "--text", "words")
+NAMED = ("--label", "kind", "--id", "key", "--text", "words")
+COLUMNS = (*NAMED, "--flagged", "ignore")
 
 
 def expected(table: Path, **options: object) -> pd.DataFrame:
@@ -234,3 +236,41 @@ def test_ctrl_c_leaves_nothing_half_written(
 
 def test_the_forms_are_those_of_the_help() -> None:
     assert command.FORMS == ("triplets", "sentence-transformers", "index")
+
+
+def test_flagged_rows_are_left_out_unless_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two classes far apart, and one row of the first that is labelled as the second."""
+    chance = np.random.default_rng(3)
+    labels = np.repeat([0, 1], 40)
+    points = chance.normal(size=(80, 8)) * 0.3 + np.eye(8)[labels] * 4
+    labels[7] = 1
+    frame = pd.DataFrame(points.astype(np.float32), columns=[f"e{d}" for d in range(8)])
+    frame["label"], frame["id"] = np.array(["cat", "dog"])[labels], [f"r{n}" for n in range(80)]
+    path, out = tmp_path / "set.parquet", tmp_path / "t.csv"
+    frame.to_parquet(path)
+
+    def mined(*words: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+        assert run(path, "--strategy", "hardest", "--out", out, "--overwrite", *words) == 0
+        return pd.read_csv(out, keep_default_na=False), settings_of(out)
+
+    def concerned(found: pd.DataFrame) -> pd.Series:
+        return (found[["anchor_id", "positive_id", "negative_id"]] == "r7").any(axis=1)
+
+    found, told = mined()
+    assert not concerned(found).any()
+    assert (told["flagged"], told["flagged_rows"], told["excluded"]) == ("exclude", 1, 1)
+    assert "leave out 1 row (1 suspicious-labels)" in capsys.readouterr().err
+    found, told = mined("--flagged", "keep")
+    assert (found.loc[concerned(found), "flags"].str.contains("suspicious-labels")).all()
+    assert concerned(found).sum() >= 40, "the hardest negative of a whole class"
+    assert found.loc[~concerned(found), "flags"].eq("").any()
+    assert (told["flagged"], told["flagged_rows"], told["excluded"]) == ("keep", 1, 0)
+    found, told = mined("--flagged", "ignore")
+    assert concerned(found).any()
+    assert found["flags"].eq("").all()
+    assert (told["flagged"], told["flagged_rows"]) == ("ignore", None)
+    # Further ids come on top of what the findings leave out.
+    (tmp_path / "more.txt").write_text("r0\nr50\n")
+    found, told = mined("--exclude", str(tmp_path / "more.txt"))
+    assert told["excluded"] == 3
+    assert not set(found["anchor_id"]) & {"r0", "r50", "r7"}

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tripletscope.mining.whole_set import Mined
 
 FORMS = ("triplets", "sentence-transformers", "index")
+FLAGGED = ("exclude", "keep", "ignore")
 PARTS = ("label", "id", "text", "image", "split", "vector")
 
 
@@ -50,7 +52,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME[=X]",
         help="against false negatives: topk-abs, margin-pos or perc-pos; may be given more than once",
     )
-    parser.add_argument("--exclude", metavar="FILE", help="text file of ids that take no part, one a line")
+    parser.add_argument(
+        "--flagged",
+        choices=FLAGGED,
+        default="exclude",
+        help="rows that `tripletscope inspect` would leave out, such as likely wrong labels: exclude them (default), "
+        "keep them with their flags, or ignore: do not look",
+    )
+    parser.add_argument("--exclude", metavar="FILE", help="text file of further ids that take no part, one a line")
     parser.add_argument("--cap-per-negative", type=int, metavar="N", help="at most N triplets with one negative")
     parser.add_argument("--cap-per-pair", type=int, metavar="N", help="at most N triplets of one class against another")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of all draws (default: 0)")
@@ -66,6 +75,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the file; 0 when it is there. Ctrl-C leaves nothing half-written."""
+    import numpy as np
+
     from tripletscope import export
     from tripletscope.embeddings.opening import open_embeddings
     from tripletscope.mining import forms, pairs, picks
@@ -101,6 +112,11 @@ def run(args: argparse.Namespace) -> int:
             f"{opened.name} has no texts, which sentence-transformers trains on: name their column with --text."
         )
     exclude = read_excluded(Path(args.exclude), opened) if args.exclude else None
+    looked = None if args.flagged == "ignore" or classes is None else look(opened, args.distance, args.seed)
+    if looked is not None:
+        tell(f"note: {looked.note}")
+        if args.flagged == "exclude":
+            exclude = np.union1d(looked.rows, [] if exclude is None else exclude).astype(np.int64)
     options: dict[str, Any] = {} if args.skip is None else {"skip": args.skip}
     mined = _mine(opened, classes, given, exclude, filters, per_anchor, options, args, tell)
     for note in mined.notes:
@@ -110,7 +126,8 @@ def run(args: argparse.Namespace) -> int:
     elif args.format == "sentence-transformers":
         table = forms.sentence_transformers(mined, opened.texts, scores=args.scores)
     else:
-        table = forms.triplets(mined, opened.ids, _labels(opened), texts=opened.texts)
+        flags = None if looked is None else looked.flags
+        table = forms.triplets(mined, opened.ids, _labels(opened), texts=opened.texts, flags=flags)
     settings = {
         "what": "mined",
         "form": args.format,
@@ -119,8 +136,10 @@ def run(args: argparse.Namespace) -> int:
         "input_digest": digest_of(opened.vectors, classes, opened.ids),
         "mapping": mapping,
         **mined.settings,
+        "flagged": "ignore" if looked is None else args.flagged,
+        "flagged_rows": None if looked is None else len(looked.rows),
         "excluded": 0 if exclude is None else len(exclude),
-        "notes": [*opened.notes, *mined.notes],
+        "notes": [*opened.notes, *([] if looked is None else [looked.note]), *mined.notes],
     }
     # The other forms are read by trainers, not by spreadsheets: they are verbatim.
     raw = args.raw or args.format != "triplets"
@@ -129,6 +148,42 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(export.settings_of(out), indent=2, ensure_ascii=False))
     return 0
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What the findings say of a set's rows.
+
+    Attributes:
+        flags: (N,) names of the findings that concern a row, joined by ";".
+        rows: places of the rows that mining should leave out.
+        note: how many, and of how many rows looked at.
+    """
+
+    flags: list[str]
+    rows: np.ndarray
+    note: str
+
+
+def look(opened: EmbeddingSet, distance: str, seed: int) -> Looked:
+    """The findings over a set, by row. Of a large set only a sample is looked at, and the note says so."""
+    import numpy as np
+
+    from tripletscope.inspection import inspect_set
+    from tripletscope.inspection.evidence import counted
+
+    found = inspect_set(opened, distance=distance, seed=seed)
+    place = {one: row for row, one in enumerate(opened.ids.tolist())}
+    flags = [""] * len(opened)
+    for one, names in found.flags.items():
+        flags[place[one]] = names
+    rows = np.array(sorted(place[one] for one in found.excluded), dtype=np.int64)
+    reasons = [f"{len(each.exclude):,} {each.check}" for each in found.findings if len(each.exclude)]
+    looked_at = "" if len(found.set) == len(opened) else f" of the {len(found.set):,} that were looked at"
+    why = f" ({', '.join(reasons)})" if reasons else ""
+    return Looked(
+        flags, rows, f"The findings would leave out {counted(len(rows), 'row', 'rows')}{looked_at}{why}; see --flagged."
+    )
 
 
 def read_filters(given: list[str]) -> dict[str, float | None]:
