@@ -220,6 +220,7 @@ def test_a_close_that_is_cut_anywhere_loses_and_doubles_nothing(
     assert call > 12
 
 
+@pytest.mark.slow  # half a minute of resumes
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_resume_that_is_cut_anywhere_can_be_done_again(
     killed: Path, closed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, facts: list[object]
