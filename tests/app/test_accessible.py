@@ -32,7 +32,12 @@ def ours(node) -> bool:
     return len(node["target"]) > 1 or any(isinstance(part, list) for part in node["target"])
 
 
-@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (900, False), (1920, True)])
+MORE = [
+    pytest.param(*view, marks=pytest.mark.slow) for view in ((1280, True), (900, False), (900, True), (1920, False))
+]
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1920, True), *MORE])
 def test_axe_finds_nothing_in_the_instrument(browser, server, width, dark):
     watched = Watched(browser, server, "/?run=runs/semi-hard&step=5&anchor=2", color_scheme="dark" if dark else "light")
     watched.page.set_viewport_size({"width": width, "height": 900})

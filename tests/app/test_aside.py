@@ -228,7 +228,10 @@ def test_the_shipped_recordings_agree_with_their_scalars(race: str, name: str) -
     assert pairs == violating.tolist()  # 90 pairs of ten classes: all are kept
 
 
-@pytest.mark.parametrize("race", ["digits-2d", "digits-2d-standardized", "emoji-32d"])
+OTHERS = [pytest.param(race, marks=pytest.mark.slow) for race in ("digits-2d-standardized", "emoji-32d")]
+
+
+@pytest.mark.parametrize("race", ["digits-2d", *OTHERS])
 def test_the_shipped_asides_are_what_the_engine_counts_today(race: str) -> None:
     """When this fails after a change of what is counted: python sample_data/make_recordings.py --openings."""
     found = loaders.find(race)

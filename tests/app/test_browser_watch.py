@@ -307,7 +307,7 @@ def test_reload_keeps_margin_lane_focus_and_span(watched, server):
     assert not watched.complaints
 
 
-@pytest.mark.parametrize("clipboard", [True, False])
+@pytest.mark.parametrize("clipboard", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_the_copied_link_restores_what_was_on_screen(browser, server, clipboard):
     """With time that has not come to rest yet; and where the browser has no clipboard for us, by the old way."""
     path = "/?run=runs/semi-hard&step=5&anchor=102&margin=0.25&focus=2&span=2-9"

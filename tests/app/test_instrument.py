@@ -476,7 +476,7 @@ def test_hostile_and_long_labels_are_only_text(open_page: Callable[..., Any], si
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
 
 
-@pytest.mark.parametrize("classes", [2, 37, 200])
+@pytest.mark.parametrize("classes", [2, pytest.param(37, marks=pytest.mark.slow), 200])
 def test_any_number_of_classes_draws(open_page: Callable[..., Any], site: tuple[Path, str], classes: int) -> None:
     names = [f"class number {i}" for i in range(classes)]
     fake.build(site[0] / f"classes-{classes}", names=names, thumbs=False)

@@ -476,7 +476,13 @@ def test_distances_that_are_no_numbers(open_page: Callable[..., Any], truth: dic
     assert page.locator(".ts-candidate").count() == len(told["candidates"]) - 1
 
 
-@pytest.mark.parametrize(("distance", "end"), [("euclidean", 2.0), ("squared-euclidean", 4.0), ("cosine", 2.0)])
+@pytest.mark.parametrize(
+    ("distance", "end"),
+    [
+        ("euclidean", 2.0),
+        *(pytest.param(*one, marks=pytest.mark.slow) for one in (("squared-euclidean", 4.0), ("cosine", 2.0))),
+    ],
+)
 def test_unit_vectors_of_64_dimensions(
     open_page: Callable[..., Any], site: tuple[Path, str], truth: dict[str, Any], distance: str, end: float
 ) -> None:

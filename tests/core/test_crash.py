@@ -192,6 +192,7 @@ def cut_at(patch: pytest.MonkeyPatch, call: int) -> Callable[[], int]:
     return lambda: count
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_close_that_is_cut_anywhere_loses_and_doubles_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, facts: list[object]

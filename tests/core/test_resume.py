@@ -93,6 +93,7 @@ def kill_at_random_instants(argv: list[str], kills: int, place: Path, whole: Run
         assert not resumed.notes
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_killed_at_random_instants(argv: list[str], tmp_path: Path, uninterrupted: Run) -> None:
     kill_at_random_instants(argv, 6, tmp_path, uninterrupted)
@@ -109,7 +110,7 @@ def start(*argv: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.mark.parametrize("step", [1, 23])
+@pytest.mark.parametrize("step", [1, pytest.param(23, marks=pytest.mark.slow)])
 def test_the_real_command_killed_and_resumed(step: int, argv: list[str], tmp_path: Path, uninterrupted: Run) -> None:
     out = tmp_path / "run"
     process = start(*argv, "--out", str(out))
