@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from tripletscope.errors import UnknownNameError
 
@@ -35,6 +35,33 @@ class Threshold:
     name: str
     value: float
     reason: str
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """What a rule of the doctor and a check of a set have in common: what it looks for, by which numbers, and why."""
+
+    name: str
+    title: str
+    looks_for: str
+    source: str
+    order: int
+    thresholds: tuple[Threshold, ...]
+
+    def value(self, name: str) -> float:
+        """The threshold of that name."""
+        return next(one.value for one in self.thresholds if one.name == name)
+
+    def describe(self) -> dict[str, Any]:
+        """What lists and docs need to know, ready for JSON."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "looks_for": self.looks_for,
+            "source": self.source,
+            "order": self.order,
+            "thresholds": [vars(one) for one in self.thresholds],
+        }
 
 
 class Registry(Generic[T]):

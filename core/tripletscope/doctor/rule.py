@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from tripletscope.doctor.finding import Finding
 from tripletscope.doctor.signs import Signs
-from tripletscope.registry import Registry, Threshold
+from tripletscope.registry import Criterion, Registry, Threshold
 
 __all__ = ["RULES", "Rule", "Threshold", "rule"]
 
 
 @dataclass(frozen=True)
-class Rule:
+class Rule(Criterion):
     """A rule of the doctor; made by the `rule` decorator.
 
     Example:
@@ -23,32 +22,11 @@ class Rule:
         0.25
     """
 
-    name: str
-    title: str
-    looks_for: str
-    source: str
-    order: int
-    thresholds: tuple[Threshold, ...]
     function: Callable[[Signs], list[Finding]]
-
-    def value(self, name: str) -> float:
-        """The threshold of that name."""
-        return next(one.value for one in self.thresholds if one.name == name)
 
     def __call__(self, signs: Signs) -> list[Finding]:
         """What the rule finds; raises NotRecorded where the run lacks what it looks at."""
         return self.function(signs)
-
-    def describe(self) -> dict[str, Any]:
-        """What lists and docs need to know, ready for JSON."""
-        return {
-            "name": self.name,
-            "title": self.title,
-            "looks_for": self.looks_for,
-            "source": self.source,
-            "order": self.order,
-            "thresholds": [vars(one) for one in self.thresholds],
-        }
 
 
 RULES: Registry[Rule] = Registry("rule of the doctor", group="tripletscope.rules")

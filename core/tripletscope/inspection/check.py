@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from tripletscope.inspection.evidence import Evidence
 from tripletscope.inspection.finding import Finding
-from tripletscope.registry import Registry, Threshold
+from tripletscope.registry import Criterion, Registry, Threshold
 
 __all__ = ["CHECKS", "Check", "Threshold", "check"]
 
 
 @dataclass(frozen=True)
-class Check:
+class Check(Criterion):
     """A check of a set; made by the `check` decorator.
 
     Example:
@@ -23,32 +22,11 @@ class Check:
         3.5
     """
 
-    name: str
-    title: str
-    looks_for: str
-    source: str
-    order: int
-    thresholds: tuple[Threshold, ...]
     function: Callable[[Evidence], Finding | None]
-
-    def value(self, name: str) -> float:
-        """The threshold of that name."""
-        return next(one.value for one in self.thresholds if one.name == name)
 
     def __call__(self, evidence: Evidence) -> Finding | None:
         """What the check finds, or None; raises NotApplicable where the set lacks what it looks at."""
         return self.function(evidence)
-
-    def describe(self) -> dict[str, Any]:
-        """What lists and docs need to know, ready for JSON."""
-        return {
-            "name": self.name,
-            "title": self.title,
-            "looks_for": self.looks_for,
-            "source": self.source,
-            "order": self.order,
-            "thresholds": [vars(one) for one in self.thresholds],
-        }
 
 
 CHECKS: Registry[Check] = Registry("check", group="tripletscope.checks")
