@@ -258,3 +258,26 @@ def test_dragging_shows_no_ghost(open_page: Open, truth: dict[str, Any]) -> None
     assert page.evaluate("harness.root().tripletscope.state().hoverFrame") is None
     page.mouse.up()
     wait_for(page, "harness.calls.length === 1")
+
+
+def test_what_is_out_of_view_stands_still_while_time_runs(open_page: Open) -> None:
+    page = open_page()
+    settle(page)
+    style = "name => getComputedStyle(harness.root().querySelector(name)).contentVisibility"
+    names = (".ts-curves", ".ts-violations", ".ts-rivals")
+    heights = [page.locator(name).bounding_box()["height"] for name in names]
+    assert [page.evaluate(style, name) for name in names] == ["visible"] * 3
+    page.keyboard.press("Home")
+    page.keyboard.press(" ")
+    page.wait_for_function(f"name => ({style})(name) === 'hidden'", arg=".ts-rivals")
+    assert [page.evaluate(style, name) for name in names] == ["hidden"] * 3
+    assert page.evaluate(style, ".ts-map") == "visible"
+    assert [page.locator(name).bounding_box()["height"] for name in names] == heights, "nothing jumps"
+    # Scrolled to, it is there at once, and draws again.
+    page.locator(".ts-rivals").scroll_into_view_if_needed()
+    page.wait_for_function(f"name => ({style})(name) === 'visible'", arg=".ts-rivals")
+    page.keyboard.press(" ")
+    settle(page)
+    assert [page.evaluate(style, name) for name in names] == ["visible"] * 3, "at rest all of it can be reached"
+    # What was missed meanwhile has been caught up with.
+    assert page.locator(".ts-curve-cursor").first.evaluate("e => e.style.transform") != ""
