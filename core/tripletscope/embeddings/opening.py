@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Mapping as Named
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from tripletscope.embeddings.building import build, texts_of
 from tripletscope.embeddings.embedding_set import EmbeddingSet, Pictures
 from tripletscope.embeddings.joining import join
-from tripletscope.embeddings.mapping import PARTS, Mapping, chosen, propose
+from tripletscope.embeddings.mapping import PARTS, Mapping, TableLook, chosen, propose
 from tripletscope.embeddings.projector import beside, projector_files
 from tripletscope.embeddings.table import Table, is_text, look_at
 from tripletscope.embeddings.thumbnails import (
@@ -61,6 +62,74 @@ def open_embeddings(
         >>> len(found), found.dim, found.vectors.dtype.name, found.dropped
         (3, 2, 'float16', (Dropped(row=3, reason='holds NaN in place 0 of the vector'),))
     """
+    return look_into(path, metadata=metadata, pictures=pictures, mapping=mapping, limit=limit).build(mapping)
+
+
+@dataclass(frozen=True, eq=False)
+class LookedInto:
+    """A file that was read, and not yet made into a set: what a person sees before they say what is what.
+
+    Attributes:
+        name: of the set.
+        table: its columns, a second file's beside them.
+        look: what a glance at each column shows.
+        proposal: which column plays which part, with reasons; nobody has checked yet whether it can be used.
+        root: folder or .zip of pictures, or None.
+        limit: as for `open_embeddings`.
+    """
+
+    name: str
+    table: Table
+    look: TableLook
+    proposal: Mapping
+    root: Path | None = None
+    limit: int | None = None
+
+    def mapping(self, changes: Mapping | Named[str, str | Iterable[str] | None] | None = None) -> Mapping:
+        """The proposal with a person's changes.
+
+        Raises:
+            UnknownNameError: for a part that does not exist.
+        """
+        return chosen(self.proposal, changes)
+
+    def build(self, changes: Mapping | Named[str, str | Iterable[str] | None] | None = None) -> EmbeddingSet:
+        """The set by the proposal with a person's changes.
+
+        Raises:
+            DataError: naming the row or column that cannot be used, and the way out.
+            UnknownNameError: for a part or a column that does not exist.
+        """
+        made = self.mapping(changes)
+        made.check(self.table.columns)
+        notes = list(self.table.notes)
+        shown = _pictures(self.table, made, self.root)
+        try:
+            return build(self.table, made, name=self.name, pictures=shown, limit=self.limit)
+        finally:
+            self.table.notes[:] = notes  # what was said of these pictures belongs to this set alone
+
+
+def look_into(
+    path: str | Path,
+    *,
+    metadata: str | Path | None = None,
+    pictures: str | Path | None = None,
+    mapping: Mapping | Named[str, str | Iterable[str] | None] | None = None,
+    limit: int | None = None,
+) -> LookedInto:
+    r"""The same file read and glanced at: `.build()` makes the set, with other columns as often as wanted.
+
+    Args and Raises: as for `open_embeddings`; columns that `mapping` names are read as their part needs.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "pets.csv"
+        >>> _ = file.write_text("kind,e0,e1\n" + "cat,1,0\ndog,0,1\n" * 3)
+        >>> looked = look_into(file)
+        >>> looked.proposal.vector, looked.proposal.label, looked.build({"label": None}).class_names
+        (('e0', 'e1'), 'kind', [])
+    """
     path = Path(path)
     if metadata is not None and pictures is None and is_picture_source(Path(metadata)):
         metadata, pictures = None, metadata
@@ -75,10 +144,8 @@ def open_embeddings(
         other = read(metadata, limit=limit, asked=asked, expected_rows=table.rows)
         key = asked.get("id")
         table = join(table, other, key if isinstance(key, str) else None)
-    made = chosen(propose(look_at(table)), mapping)
-    made.check(table.columns)
-    shown = _pictures(table, made, None if pictures is None else Path(pictures))
-    return build(table, made, name=name, pictures=shown, limit=limit)
+    look = look_at(table)
+    return LookedInto(name, table, look, propose(look), None if pictures is None else Path(pictures), limit)
 
 
 def _pictures(table: Table, mapping: Mapping, root: Path | None) -> Pictures | None:
