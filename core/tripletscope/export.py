@@ -188,6 +188,8 @@ def read_triplets_csv(path: str | os.PathLike[str]) -> pandas.DataFrame:
     place = Path(path)
     texts = [*(f"{one}_{kind}" for one in ("anchor", "positive", "negative") for kind in ("id", "label", "text"))]
     settings = settings_of(place)
+    if "neutralised" not in settings:  # of a Parquet or JSON lines file of the same stem
+        settings = {}
     numbers = settings.get("number_columns", [])
     kinds = {name: str for name in (*texts, "zone", "strategy", "distance", "flags") if name not in numbers}
     table = pandas.read_csv(place, dtype=kinds, keep_default_na=False, na_values={"d_ap": [""], "d_an": [""]})
