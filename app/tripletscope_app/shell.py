@@ -24,6 +24,17 @@ _TIGHT = """<style>
 def main() -> None:
     """Draws the app: pages appear in the navigation when they exist."""
     st.set_page_config(page_title="tripletscope", page_icon=str(_ICON), layout="wide")
-    page = st.navigation([st.Page(watch, title="Watch", url_path="watch", default=True)], position="top")
+    pages = [
+        st.Page(watch, title="Watch", url_path="watch", default=True),
+        st.Page(_inspect, title="Inspect", url_path="inspect"),
+    ]
+    page = st.navigation(pages, position="top")
     st.html(_TIGHT)  # nothing but a style element, so it takes no room
     page.run()
+
+
+def _inspect() -> None:
+    """The Inspect page, imported when somebody goes there: Watch shall not wait for it."""
+    from tripletscope_app.pages.inspect import inspect
+
+    inspect()

@@ -1,0 +1,1 @@
+"""The panels of the Inspect page. Each takes what is open and draws itself; `view` says what is looked at."""

@@ -1,0 +1,9 @@
+"""What was found, ranked, each with examples."""
+
+from __future__ import annotations
+
+from tripletscope_app.inspecting.opened import Opened
+
+
+def show(opened: Opened) -> None:
+    """Draws the panel."""

@@ -1,0 +1,9 @@
+"""The set in a dozen numbers."""
+
+from __future__ import annotations
+
+from tripletscope_app.inspecting.opened import Opened
+
+
+def show(opened: Opened) -> None:
+    """Draws the panel."""

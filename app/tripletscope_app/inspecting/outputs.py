@@ -1,0 +1,9 @@
+"""What can be taken out: the report, the cleaned set."""
+
+from __future__ import annotations
+
+from tripletscope_app.inspecting.opened import Opened
+
+
+def show(opened: Opened) -> None:
+    """Draws the panel."""

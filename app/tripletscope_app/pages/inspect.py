@@ -1,0 +1,40 @@
+"""Inspect: a person's own embeddings in, findings and hard triplets out."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from tripletscope_app.inspecting import (
+    drop,
+    findings_panel,
+    health_strip,
+    map_panel,
+    mine_panel,
+    outputs,
+    row_panel,
+    view,
+)
+from tripletscope_app.inspecting.opened import Opened
+
+
+def inspect() -> None:
+    """The page."""
+    view.restore_url()
+    opened = drop.bar()
+    if opened is None:
+        return
+    health_strip.show(opened)
+    _workbench(opened)
+    mine_panel.show(opened)
+    outputs.show(opened)
+
+
+@st.fragment
+def _workbench(opened: Opened) -> None:
+    """Everything that follows the row and the finding that are looked at: a click draws this again and no more."""
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        map_panel.show(opened)
+    with right:
+        findings_panel.show(opened)
+    row_panel.show(opened)
