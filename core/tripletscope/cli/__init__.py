@@ -80,6 +80,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = build_parser().parse_args(argv)
     except SystemExit as end:  # argparse has printed its usage or its help
         return end.code if isinstance(end.code, int) else 2
+    except SettingError as refusal:
+        print(f"tripletscope: {refusal}", file=sys.stderr)
+        return 2
     try:
         return int(args.run_command(args))
     except TripletscopeError as refusal:

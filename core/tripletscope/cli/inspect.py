@@ -10,23 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tripletscope.cli.command import Command
+from tripletscope.cli.source import add_source, open_source
 from tripletscope.errors import SettingError
 
 if TYPE_CHECKING:
     from tripletscope.inspection import Inspection
 
-PARTS = ("label", "id", "text", "image", "split", "vector")
 ENDINGS = (".html", ".htm", ".json")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which file, by which distance, to where."""
-    parser.add_argument("embeddings", metavar="EMBEDDINGS", help=".npy, .npz, .csv, .tsv, .jsonl, .parquet, .arrow")
-    parser.add_argument("--metadata", metavar="FILE", help="labels, ids and texts in a second file")
-    for part in PARTS:
-        # One name, or several for a vector that is spread over columns.
-        nargs = "+" if part == "vector" else None
-        parser.add_argument(f"--{part}", metavar="COL", nargs=nargs, help=f"column with the {part} (default: guessed)")
+    add_source(parser)
     parser.add_argument(
         "--distance", default="cosine", metavar="NAME", help="cosine (default), euclidean or squared-euclidean"
     )
@@ -53,12 +48,10 @@ def run(args: argparse.Namespace) -> int:
     if args.largest is not None and args.largest < 2:
         raise SettingError(f"--largest is {args.largest}, but it has to be 2 or more.")
 
-    from tripletscope.embeddings.opening import open_embeddings
     from tripletscope.inspection import inspect_set
     from tripletscope.inspection.inspector import LARGEST
 
-    mapping = {part: getattr(args, part) for part in PARTS if getattr(args, part) is not None}
-    given = open_embeddings(args.embeddings, metadata=args.metadata, mapping=mapping or None)
+    given = open_source(args)
     seen = inspect_set(given, distance=args.distance, largest=args.largest or LARGEST, seed=args.seed)
     told = json.dumps(seen.to_dict(), indent=2, ensure_ascii=False) + "\n"
     if args.out and args.out.lower().endswith(".json"):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tripletscope.cli.command import Command
 from tripletscope.cli.progress import say
+from tripletscope.cli.source import add_source, mapping_of, open_source
 from tripletscope.errors import DataError, SettingError
 
 if TYPE_CHECKING:
@@ -24,18 +25,11 @@ if TYPE_CHECKING:
 
 FORMS = ("triplets", "sentence-transformers", "index")
 FLAGGED = ("exclude", "keep", "ignore")
-PARTS = ("label", "id", "text", "image", "split", "vector")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """From which file, by which rules, to where."""
-    parser.add_argument("embeddings", metavar="EMBEDDINGS", help=".npy, .npz, .csv, .tsv, .jsonl, .parquet, .arrow")
-    parser.add_argument("--metadata", metavar="FILE", help="labels, ids and texts in a second file")
-    for part in PARTS:
-        several: dict[str, Any] = {"nargs": "+"} if part == "vector" else {}
-        parser.add_argument(
-            f"--{part}", metavar="COL", help=f"column that holds the {part} (default: guessed)", **several
-        )
+    add_source(parser)
     parser.add_argument(
         "--pairs", metavar="FILE", help="without labels: a table with the columns anchor and positive (ids)"
     )
@@ -78,7 +72,6 @@ def run(args: argparse.Namespace) -> int:
     import numpy as np
 
     from tripletscope import export
-    from tripletscope.embeddings.opening import open_embeddings
     from tripletscope.mining import forms, pairs, picks
     from tripletscope.mining.whole_set import digest_of
 
@@ -94,8 +87,7 @@ def run(args: argparse.Namespace) -> int:
         raise SettingError(f"--scores is for --format sentence-transformers; leave it out with {args.format}.")
     given = pairs.read_pairs(args.pairs) if args.pairs else None
 
-    mapping: dict[str, Any] = {part: getattr(args, part) for part in PARTS if getattr(args, part) is not None}
-    opened = open_embeddings(args.embeddings, metadata=args.metadata, mapping=mapping or None)
+    opened = open_source(args)
     tell: Callable[[str], None] = (lambda line: None) if args.quiet else say
     for note in opened.notes:
         tell(f"note: {note}")
@@ -134,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
         "input": Path(args.embeddings).name,
         "metadata": Path(args.metadata).name if args.metadata else None,
         "input_digest": digest_of(opened.vectors, classes, opened.ids),
-        "mapping": mapping,
+        "mapping": mapping_of(args),
         **mined.settings,
         "flagged": "ignore" if looked is None else args.flagged,
         "flagged_rows": None if looked is None else len(looked.rows),

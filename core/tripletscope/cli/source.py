@@ -1,0 +1,70 @@
+"""From which file `mine` and `inspect` read: the same arguments, the same reading, the same refusals."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tripletscope.errors import SettingError
+
+if TYPE_CHECKING:
+    from tripletscope.embeddings.embedding_set import EmbeddingSet
+
+PARTS = ("label", "id", "text", "image", "split", "vector")
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """The file, a second one with what is known of each row, which column is what, and how much may be opened."""
+    parser.add_argument("embeddings", metavar="EMBEDDINGS", help=".npy, .npz, .csv, .tsv, .jsonl, .parquet, .arrow")
+    parser.add_argument("--metadata", metavar="FILE", action=Once, help="labels, ids and texts in a second file")
+    for part in PARTS:
+        # One name, or several for a vector that is spread over columns.
+        several: dict[str, Any] = {"nargs": "+"} if part == "vector" else {"action": Once}
+        parser.add_argument(
+            f"--{part}", metavar="COL", help=f"column that holds the {part} (default: guessed)", **several
+        )
+    parser.add_argument(
+        "--limit", type=float, metavar="GB", help="memory that the file may take once opened (default: 8)"
+    )
+
+
+def open_source(args: argparse.Namespace) -> EmbeddingSet:
+    """The set in the file that the arguments name.
+
+    Raises:
+        DataError, UnknownNameError, SettingError: as `open_embeddings`.
+    """
+    from tripletscope.embeddings.opening import open_embeddings
+
+    if args.limit is not None and not 0 < args.limit < 2**20:
+        raise SettingError(f"--limit is {args.limit:g}, but it has to be a number of gigabytes above 0.")
+    limit = None if args.limit is None else max(1, round(args.limit * 2**30))
+    return open_embeddings(args.embeddings, metadata=args.metadata, mapping=mapping_of(args) or None, limit=limit)
+
+
+def mapping_of(args: argparse.Namespace) -> dict[str, Any]:
+    """The parts that a person gave to columns."""
+    return {part: getattr(args, part) for part in PARTS if getattr(args, part) is not None}
+
+
+class Once(argparse.Action):
+    """An option that would silently count only once when it is given twice."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Nothing; the value stands in the namespace.
+
+        Raises:
+            SettingError: the option was given before.
+        """
+        before = getattr(namespace, self.dest)
+        if before is not None:
+            more = "; other columns stay in the set, to colour by" if self.metavar == "COL" else ""
+            raise SettingError(f"{option_string} is given twice, {before!r} and {values!r}: name one{more}.")
+        setattr(namespace, self.dest, values)
