@@ -150,3 +150,17 @@ def test_what_travels_with_every_click_is_a_few_lines():
     assert "ts-instrument" in code
     for function in component.SHELVED.values():
         assert f"\nfunction {function}(" in code, "each kind of component has its code in the page"
+
+
+def test_each_page_has_its_own_code():
+    """Inspect's code is no part of Watch's first page, and each bundle is one module with one way in."""
+    from tripletscope_app import component
+
+    for name, made in component.BUNDLES.items():
+        code = component.shelved(name)
+        assert code.count("export default") == 1
+        assert not [line for line in code.splitlines() if line.startswith(("import ", "export function"))]
+        for function in made.kinds.values():
+            assert code.count(f"\nfunction {function}(") == 1
+    assert "showCloud" not in component.shelved("watch")
+    assert "showInstrument" not in component.shelved("inspect")

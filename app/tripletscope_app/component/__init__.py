@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -40,37 +41,71 @@ def _joined(names: Iterable[str]) -> str:
 
 
 @cache
-def style() -> str:
-    """The style sheets of all panels, joined in the order of modules.json."""
-    return "\n".join(_read(name) for name in json.loads(_read("modules.json"))["style"])
+def style(name: str = "watch") -> str:
+    """The style sheets of all panels of a bundle, joined in the order of modules.json."""
+    return "\n".join(_read(sheet) for sheet in json.loads(_read("modules.json"))[BUNDLES[name].style])
 
 
-#: Components whose code lies in the page, each with the drawing function of its module.
-SHELVED = {"view": "showInstrument", "loader": "loadBytes", "news": "pinNews", "ticker": "tickLater"}
+@dataclass(frozen=True)
+class Bundle:
+    """Code that goes to the browser in one piece, when somebody opens a page that needs it.
+
+    Attributes:
+        kinds: of components whose code it holds, each with the drawing function of its module. A kind may stand in
+            several bundles; the one that comes first is taken.
+        drawn: those of them that somebody sees: they get the style, and their data as a list of one.
+        style: entry of modules.json with the style sheets.
+    """
+
+    kinds: Mapping[str, str]
+    drawn: tuple[str, ...]
+    style: str
 
 
-def shelved() -> str:
-    """All code and style as one module that draws nothing: it takes what the stubs of the components are given."""
-    modules = json.loads(_read("modules.json"))
-    names = [*modules["view"], *(name for kind in SHELVED for name in modules[kind] if name not in modules["view"])]
+#: Watch's code is not Inspect's: the first page stays as small as it is.
+BUNDLES = {
+    "watch": Bundle(
+        {"view": "showInstrument", "loader": "loadBytes", "news": "pinNews", "ticker": "tickLater"}, ("view",), "style"
+    ),
+    "inspect": Bundle({"cloud": "showCloud", "rule": "showRule", "loader": "loadBytes"}, ("cloud", "rule"), "inspect"),
+}
+#: Components whose code lies in the page that opens first.
+SHELVED = BUNDLES["watch"].kinds
+
+
+def shelved(name: str = "watch") -> str:
+    """All code and style of a bundle as one module that draws nothing: it takes what the stubs are given."""
+    modules, made = json.loads(_read("modules.json")), BUNDLES[name]
+    names = dict.fromkeys(module for kind in made.kinds for module in modules[kind])
     code = _DEFAULT.sub(r"function \1", _joined(names))
-    takers = ", ".join(f"{kind}: {function}" for kind, function in SHELVED.items())
+    takers = ", ".join(f"{kind}: {function}" for kind, function in made.kinds.items())
     return f"""{code}
 const instrumentSheet = new CSSStyleSheet();
-instrumentSheet.replaceSync({json.dumps(style())});
+instrumentSheet.replaceSync({json.dumps(style(name))});
 const takers = {{ {takers} }};
+const drawnKinds = {json.dumps(made.drawn)};
 const leavers = new WeakMap();
 function takeGiven(kind, given) {{
   const root = given.parentElement;
+  const drawn = drawnKinds.includes(kind);
   const {{ adoptedStyleSheets: sheets }} = root;
-  if (kind === "view" && !sheets.includes(instrumentSheet)) sheets.push(instrumentSheet);
-  leavers.set(root, takers[kind]({{ ...takingTurns(given), data: kind === "view" ? given.data?.[0] : given.data }}));
+  if (drawn && !sheets.includes(instrumentSheet)) sheets.push(instrumentSheet);
+  leavers.set(root, takers[kind]({{ ...takingTurns(given), data: drawn ? given.data?.[0] : given.data }}));
 }}
 export default function shelveCode() {{
-  if (globalThis.__tripletscope_take) return;
-  globalThis.__tripletscope_take = takeGiven;
-  globalThis.__tripletscope_leave = (root) => leavers.get(root)?.();
-  for (const [kind, given] of (globalThis.__tripletscope_given ??= new Map()).values()) takeGiven(kind, given);
+  // Kinds that another bundle has brought already are its own.
+  const known = (globalThis.__tripletscope_takers ??= new Map());
+  const mine = Object.keys(takers).filter((kind) => !known.has(kind));
+  if (!mine.length) return;
+  for (const kind of mine) known.set(kind, takeGiven);
+  globalThis.__tripletscope_take ??= (kind, given) => known.get(kind)?.(kind, given);
+  const before = globalThis.__tripletscope_leave;
+  globalThis.__tripletscope_leave = (root) => {{
+    before?.(root);
+    leavers.get(root)?.();
+  }};
+  const waiting = (globalThis.__tripletscope_given ??= new Map()).values();
+  for (const [kind, given] of waiting) if (mine.includes(kind)) takeGiven(kind, given);
 }}
 """
 
@@ -78,11 +113,29 @@ export default function shelveCode() {{
 @cache
 def _component(entry: str) -> Callable[..., Any]:
     """The registered component. Registered when first mounted: at import there is no server to register with."""
-    if entry == "code":
-        js = shelved()
+    if entry == "code" or entry.startswith("code-"):
+        js = shelved(entry.partition("-")[2] or "watch")
     else:
         js = _COMMENT.sub("", _read("stub.js")).replace("KIND", entry)
-    return st.components.v2.component(f"tripletscope_{entry}", js=js)
+    return st.components.v2.component(f"tripletscope_{entry.replace('-', '_')}", js=js)
+
+
+def load_code(name: str) -> None:
+    """Hands the code and style of a bundle ("inspect") to the browser, where its components find it; sent once."""
+    with st.container(key=f"unseen-code-{name}"):
+        _component(f"code-{name}")(key=f"code-{name}", height=1)
+
+
+def mount(kind: str, data: Mapping[str, Any], *, key: str, **heard: Callable[[], None]) -> Any:
+    """Mounts a component of that kind ("cloud", "rule") whose code `load_code` has brought.
+
+    Args:
+        kind: of `BUNDLES`.
+        data: small JSON; big constant bytes go by `load_more`.
+        key: of the component, which stays the same as its data change.
+        heard: `on_NAME_change` for each state and trigger that the component reports.
+    """
+    return _component(kind)(key=key, data=[data], **heard)
 
 
 def load_runs(packed: Mapping[str, bytes]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from tripletscope_app import component
 from tripletscope_app.inspecting import (
     drop,
     findings_panel,
@@ -23,6 +24,7 @@ def inspect() -> None:
     opened = drop.bar()
     if opened is None:
         return
+    component.load_code("inspect")
     health_strip.show(opened)
     _workbench(opened)
     mine_panel.show(opened)
