@@ -26,7 +26,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from tripletscope.mining.shard import Shard, nearest, one_thread
+from tripletscope.mining.search import nearest, one_thread
+from tripletscope.mining.shard import Shard
 from tripletscope.mining.whole_set import mine_rows
 
 CLASS = 100

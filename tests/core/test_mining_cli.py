@@ -225,7 +225,7 @@ def test_ctrl_c_leaves_nothing_half_written(
 
     out = tmp_path / f"t{ending}"
     with monkeypatch.context() as patch:
-        patch.setattr("tripletscope.mining.shard._Search.answer", interrupted)
+        patch.setattr("tripletscope.mining.search.Nearest.answer", interrupted)
         assert run(table, *COLUMNS, "--out", out, "--quiet") == 130
     assert sorted(tmp_path.iterdir()) == before
     with monkeypatch.context() as patch:

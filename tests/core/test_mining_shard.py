@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tripletscope.errors import DataError, UnknownNameError
-from tripletscope.mining import shard as shards
-from tripletscope.mining.shard import DISTANCES, Queries, Shard, TopK, drawn, measure, nearest
+from tripletscope.mining import search
+from tripletscope.mining.questions import Lots, TopK
+from tripletscope.mining.search import drawn, nearest
+from tripletscope.mining.shard import DISTANCES, Shard, measure
 
 
 def exact(points: np.ndarray, distance: str) -> np.ndarray:
@@ -86,7 +88,7 @@ def test_rows_nearer_than_asked_for_are_no_answer(
     other = data.draw(st.integers(0, len(points) - 1))
     low = far[:, other].copy()
     plain = shard.queries(slice(None))
-    asked = Queries(plain.vectors, plain.classes, plain.rows, plain.first, low[shard.rows])
+    asked = plain.asking(plain.first, low[shard.rows])
     found = in_order(nearest(asked, shard, k), shard)
     row, distances = sorted_rows(far, (classes[:, None] != classes) & (far >= low[:, None]), k, False)
     np.testing.assert_array_equal(found.row, row)
@@ -114,9 +116,54 @@ def test_shards_merge_into_the_whole_in_any_order(
         np.testing.assert_array_equal(merged.distance, wanted.distance)
 
 
+@settings(max_examples=40, deadline=None)
+@given(clouds(), st.booleans(), st.integers(1, 4), st.integers(0, 2**32 - 1))
+def test_what_shards_drew_merges_into_what_the_whole_draws(
+    cloud: tuple[np.ndarray, np.ndarray], weighted: bool, k: int, seed: int
+) -> None:
+    points, classes = cloud
+    whole = Shard(points, classes, distance="cosine")
+    plain, count = whole.queries(slice(None)), len(points)
+    low, high = np.full(count, 0.1, np.float32), np.full(count, 1.2, np.float32)
+    asked = plain.asking(plain.first, low, high, np.arange(count, dtype=np.uint64))
+    lots = Lots(weighted, points.shape[1], 3.0)
+    wanted = drawn(asked, whole, k, lots=lots)
+    chance = np.random.default_rng(seed)
+    place = chance.integers(0, 3, count)
+    parts = []
+    for one in range(3):
+        rows = np.flatnonzero(place == one)
+        parts.append(drawn(asked, Shard(points[rows], classes[rows], rows, "cosine"), k, lots=lots))
+    a, b, c = (parts[i] for i in chance.permutation(3))
+    for merged in (a.merge(b).merge(c), a.merge(b.merge(c)), c.merge(a).merge(b)):
+        np.testing.assert_array_equal(merged.row, wanted.row)
+        np.testing.assert_array_equal(merged.distance, wanted.distance)
+
+
+@settings(max_examples=40, deadline=None)
+@given(clouds(), st.sampled_from(DISTANCES), st.booleans(), st.integers(1, 4))
+def test_rows_in_half_precision_and_rows_picked_from_more_are_searched_where_they_lie(
+    cloud: tuple[np.ndarray, np.ndarray], distance: str, own: bool, k: int
+) -> None:
+    points, classes = cloud
+    half = np.clip(points, -6e4, 6e4).astype(np.float16)
+    places = np.random.default_rng(len(points)).permutation(len(points))[: max(1, len(points) // 2)]
+    shard = Shard(half, classes[places], distance=distance, places=places)
+    copy = Shard(half[places].astype(np.float32), classes[places], distance=distance)
+    assert shard.vectors is half
+    for farthest in (False, True):
+        found = nearest(shard.queries(slice(None)), shard, k, own=own, farthest=farthest)
+        wanted = nearest(copy.queries(slice(None)), copy, k, own=own, farthest=farthest)
+        np.testing.assert_array_equal(found.row, wanted.row)
+        np.testing.assert_array_equal(found.distance, wanted.distance)
+    np.testing.assert_array_equal(
+        measure(shard, shard.order, shard.order[::-1]), measure(copy, copy.order, copy.order[::-1])
+    )
+
+
 def test_more_points_than_a_tile_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shards, "TILE_ROWS", 48)
-    monkeypatch.setattr(shards, "TILE_COLUMNS", 80)
+    monkeypatch.setattr(search, "TILE_ROWS", 48)
+    monkeypatch.setattr(search, "TILE_COLUMNS", 80)
     chance = np.random.default_rng(3)
     classes = chance.integers(0, 4, 400)
     points = chance.normal(size=(400, 6)).astype(np.float32)
@@ -134,11 +181,20 @@ def test_a_list_that_proves_nothing_is_looked_at_in_full(monkeypatch: pytest.Mon
     points[0] = 0
     shard = Shard(points, np.arange(401) > 0)
     calls = []
-    in_full = shards._Search.in_full
-    monkeypatch.setattr(shards._Search, "in_full", lambda self, *args: (calls.append(1), in_full(self, *args))[1])
+    in_full = search.Nearest.in_full
+    monkeypatch.setattr(search.Nearest, "in_full", lambda self, *args: (calls.append(1), in_full(self, *args))[1])
     found = nearest(shard.queries(np.array([0])), shard, 2)
     assert found.row.tolist() == [[1, 2]]
     assert calls
+
+
+def test_in_full_goes_through_half_precision_piece_by_piece() -> None:
+    points = np.ones((2**16 + 300, 2), np.float16)  # more than a piece, all equal
+    points[0] = 0
+    points[-1] = 0.5
+    shard = Shard(points, np.arange(len(points)) > 0)
+    found = nearest(shard.queries(np.array([0])), shard, 3)
+    assert found.row.tolist() == [[len(points) - 1, 1, 2]]
 
 
 def test_the_bound_on_rounding_holds() -> None:
@@ -146,9 +202,10 @@ def test_the_bound_on_rounding_holds() -> None:
     for dim in (2, 64, 700):
         points = chance.normal(size=(300, dim)).astype(np.float32) + 3
         shard = Shard(points, np.zeros(300))
-        rough = shard.lengths[:, None] - 2 * (shard.centred @ shard.centred.T - shard.half)
+        made = shard.made
+        rough = made.lengths[:, None] - 2 * (made.rows @ made.rows.T - made.half)
         true = shard.squared(exact(points, "euclidean"))[np.ix_(shard.order, shard.order)]
-        assert (np.abs(rough - true) <= shard.slack(np.sqrt(shard.lengths))[:, None] + 2e-7 * true).all()
+        assert (np.abs(rough - true) <= shard.slack(np.sqrt(made.lengths))[:, None] + 2e-7 * true).all()
 
 
 def test_lots_do_not_depend_on_blocks_or_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,12 +214,12 @@ def test_lots_do_not_depend_on_blocks_or_tiles(monkeypatch: pytest.MonkeyPatch) 
     shard = Shard(points, classes)
     plain = shard.queries(slice(None))
     low, high = np.full(150, 0.5, np.float32), np.full(150, 2.0, np.float32)
-    asked = Queries(plain.vectors, plain.classes, plain.rows, plain.first, low, high, np.arange(150, dtype=np.uint64))
+    asked = plain.asking(plain.first, low, high, np.arange(150, dtype=np.uint64))
     once = drawn(asked, shard, 3)
-    monkeypatch.setattr(shards, "TILE_ROWS", 16)
-    monkeypatch.setattr(shards, "TILE_COLUMNS", 40)
+    monkeypatch.setattr(search, "TILE_ROWS", 16)
+    monkeypatch.setattr(search, "TILE_COLUMNS", 40)
     np.testing.assert_array_equal(drawn(asked, shard, 3).row, once.row)
-    monkeypatch.setattr(shards, "SPARE", (0, 1))  # every list too short at first
+    monkeypatch.setattr(search, "SPARE", (0, 1))  # every list too short at first
     np.testing.assert_array_equal(drawn(asked, shard, 3).row, once.row)
     far = exact(points, "euclidean")[shard.order]
     picked = np.take_along_axis(far, once.row.clip(min=0), 1)[once.row >= 0]

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from tripletscope.errors import DataError, SettingError, UnknownNameError
-from tripletscope.mining.shard import Report, Shard, nearest
+from tripletscope.mining.search import nearest
+from tripletscope.mining.shard import Report, Shard
 
 SEARCHES = ("auto", "exact", "approximate")
 

@@ -89,7 +89,7 @@ def _scan(values, half, sign, begin, end, high, offset, scores, columns, count):
 
 @compiled_roughly
 @no_type_check
-def scan_tile(tile, half, sign, offset, start, stop, own, first, high, scores, columns, counts):
+def scan_tile(tile, half, sign, offset, anchors, start, stop, own, first, high, scores, columns, counts):
     """Nothing; `scores`, `columns` and `counts` have taken in a tile of the product.
 
     Args:
@@ -97,10 +97,11 @@ def scan_tile(tile, half, sign, offset, start, stop, own, first, high, scores, c
         half: (C,) float32, half the squared length of each column's vector.
         sign: 1 to keep the nearest, -1 to keep the farthest.
         offset: number of the tile's first column.
+        anchors: (R,) which anchor each row is.
         start: (R,) where the row's own class starts, as a column number.
         stop: (R,) where it ends.
         own: whether to look at the own class only, instead of at all but it.
-        first: (R + 1,) the queries of row r are first[r] <= q < first[r + 1].
+        first: (A + 1,) the queries of anchor a are first[a] <= q < first[a + 1].
         high: (Q,) float32, only scores below count.
         scores: (Q, K) float32, the list of each query, in no order.
         columns: (Q, K) int64, the same.
@@ -110,7 +111,7 @@ def scan_tile(tile, half, sign, offset, start, stop, own, first, high, scores, c
     for r in range(tile.shape[0]):
         left = np.uint64(min(max(start[r] - offset, 0), width))
         right = np.uint64(min(max(stop[r] - offset, 0), width))
-        for q in range(first[r], first[r + 1]):
+        for q in range(first[anchors[r]], first[anchors[r] + 1]):
             if own:
                 counts[q] = _scan(tile[r], half, sign, left, right, high[q], offset, scores[q], columns[q], counts[q])
             else:
@@ -350,6 +351,7 @@ def draw_tile(
     tile,
     half,
     offset,
+    anchors,
     start,
     stop,
     first,
@@ -371,12 +373,12 @@ def draw_tile(
     for r in range(tile.shape[0]):
         left = np.uint64(min(max(start[r] - offset, 0), width))
         right = np.uint64(min(max(stop[r] - offset, 0), width))
-        for q in range(first[r], first[r + 1]):
+        for q in range(first[anchors[r]], first[anchors[r] + 1]):
             for part in range(2):
                 counts[q] = _draw(
                     tile[r],
                     half,
-                    lengths[r],
+                    lengths[anchors[r]],
                     np.uint64(0) if part == 0 else right,
                     left if part == 0 else np.uint64(width),
                     low[q],

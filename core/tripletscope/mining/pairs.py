@@ -10,7 +10,8 @@ from typing import Literal
 import numpy as np
 
 from tripletscope.errors import DataError, SettingError
-from tripletscope.mining.shard import Report, Shard, measure, nearest
+from tripletscope.mining.search import nearest
+from tripletscope.mining.shard import Report, Shard, measure
 from tripletscope.seeding import derive_seed
 
 Choice = Literal["nearest", "farthest", "random"]

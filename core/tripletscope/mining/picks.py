@@ -17,7 +17,9 @@ import numpy as np
 from tripletscope.errors import SettingError, UnknownNameError
 from tripletscope.mining.filters import floors
 from tripletscope.mining.pairs import Choice, Pairs
-from tripletscope.mining.shard import Lots, Queries, Report, Shard, TopK, drawn, nearest
+from tripletscope.mining.questions import Lots, Queries, TopK
+from tripletscope.mining.search import drawn, nearest
+from tripletscope.mining.shard import Report, Shard, measure
 from tripletscope.seeding import derive_seed
 
 
@@ -52,8 +54,7 @@ class Task:
 
     def queries(self, low: np.ndarray, high: np.ndarray | None = None, keys: np.ndarray | None = None) -> Queries:
         """One query for each pair."""
-        asked = self.shard.queries(self.pairs.columns)
-        return Queries(asked.vectors, asked.classes, asked.rows, self.pairs.first, low, high, keys)
+        return self.shard.queries(self.pairs.columns).asking(self.pairs.first, low, high, keys)
 
     def keys(self, name: str) -> np.ndarray:
         """(P,) what each pair's lots are drawn from."""
@@ -139,8 +140,6 @@ def uniform(task: Task) -> TopK:
     line, _ = there = np.nonzero(places >= 0)
     distance, row = np.full(places.shape, np.inf, np.float32), np.full(places.shape, -1, np.int64)
     row[there] = shard.rows[places[there]]
-    from tripletscope.mining.shard import measure
-
     distance[there] = measure(shard, shard.order[column[line]], shard.order[places[there]])
     return TopK(distance, row)
 
@@ -150,7 +149,7 @@ def distance_weighted(task: Task) -> TopK:
     shard, dim = task.shard, task.shard.vectors.shape[1]
     if dim < 2:
         raise SettingError("'distance-weighted' needs the dimension of the embeddings, at least 2, and got 1.")
-    if shard.distance != "cosine" and not is_unit(shard.vectors):
+    if shard.distance != "cosine" and not shard.is_unit():
         raise SettingError(
             "'distance-weighted' is defined for vectors of length 1, and these are not; "
             "choose the cosine distance, normalise the embeddings or choose another strategy."
@@ -162,16 +161,6 @@ def distance_weighted(task: Task) -> TopK:
     keys = task.keys("distance-weighted")
     lots = Lots(True, dim, ceiling)
     return drawn(task.queries(task.floor, high, keys), shard, task.k, lots=lots, progress=task.progress)
-
-
-def is_unit(vectors: np.ndarray, tolerance: float = 1e-3) -> bool:
-    """Whether every row has length 1, give or take `tolerance`."""
-    block = max(1, 2**18 // max(1, vectors.shape[1]))
-    for at in range(0, len(vectors), block):
-        part = vectors[at : at + block].astype(np.float64)
-        if (np.abs(np.sqrt(np.einsum("nd,nd->n", part, part)) - 1) > tolerance).any():
-            return False
-    return True
 
 
 def first_at_gap(d_ap: np.ndarray, gap: float) -> np.ndarray:

@@ -231,10 +231,10 @@ def mine_rows(
     notes: list[str] = []
     kept = _kept(len(vectors), classes, exclude, notes)
     kept = kept[_order_of(ids[kept])]  # ties go to the first id, so from here on row order is id order
-    points = _ready(vectors, kept, ids, distance)
+    _check_finite(vectors, kept, ids)
     groups, anchor, positive = _grouped(classes, ids, kept, pairs, notes)
-    shard = Shard(points, groups, distance=distance, threads=threads)
-    if limits and distance != "cosine" and not picks.is_unit(points):
+    shard = Shard(vectors, groups, distance=distance, threads=threads, places=kept)
+    if limits and distance != "cosine" and not shard.is_unit():
         raise SettingError(
             "The filters compare cosine similarities, and these vectors are not of length 1; "
             "choose the cosine distance or normalise them."
@@ -305,7 +305,7 @@ def estimated_seconds(anchors: int, rows: int, dim: int) -> float:
     """About how long an exact search takes on one thread, from a product timed now (a tenth of a second)."""
     import torch
 
-    from tripletscope.mining.shard import TILE_COLUMNS, TILE_ROWS, one_thread
+    from tripletscope.mining.search import TILE_COLUMNS, TILE_ROWS, one_thread
 
     with one_thread():
         left, right = torch.zeros(TILE_ROWS, dim), torch.zeros(dim, TILE_COLUMNS)
@@ -440,21 +440,23 @@ def _order_of(ids: np.ndarray) -> np.ndarray:
     return np.asarray(order)
 
 
-def _ready(vectors: np.ndarray, kept: np.ndarray, ids: np.ndarray, distance: str) -> np.ndarray:
-    """(n, D) float32 rows that take part, in id order."""
-    in_place = len(kept) == len(vectors) and bool((kept == np.arange(len(kept))).all())
-    with np.errstate(over="ignore"):
-        points = np.asarray(vectors if in_place else vectors[kept], dtype=np.float32)
-    block = max(1, 2**22 // points.shape[1])
-    for at in range(0, len(points), block):
-        good = np.isfinite(points[at : at + block]).all(axis=1)
+def _check_finite(vectors: np.ndarray, kept: np.ndarray, ids: np.ndarray) -> None:
+    """Nothing.
+
+    Raises:
+        DataError: a row that takes part has a number that float32 does not hold.
+    """
+    rising = np.sort(kept)  # in the order of the file, which may lie on disk
+    block = max(1, 2**20 // vectors.shape[1])
+    for at in range(0, len(rising), block):
+        with np.errstate(over="ignore"):
+            good = np.isfinite(vectors[rising[at : at + block]].astype(np.float32, copy=False)).all(axis=1)
         if not good.all():
-            row = kept[at + int(np.flatnonzero(~good)[0])]
+            row = int(rising[at + int(np.flatnonzero(~good)[0])])
             raise DataError(
-                f"Row {int(row)} of the embeddings (id {ids[row]!r}) has a number that is not finite, or too large for "
+                f"Row {row} of the embeddings (id {ids[row]!r}) has a number that is not finite, or too large for "
                 "float32: mend it or exclude the row."
             )
-    return points
 
 
 def _grouped(
