@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tripletscope.cli.command import Command
@@ -21,6 +22,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The runs to show, and where the page is served."""
     parser.add_argument(
         "--run", metavar="DIR", action="append", default=[], help="a run, or a folder of runs, to open; may be repeated"
+    )
+    parser.add_argument(
+        "--open",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="embeddings to inspect; repeated: labels or pictures that belong to them",
+    )
+    parser.add_argument(
+        "--limit", type=float, metavar="GB", help="memory that a set may take once opened on the page (default: 8)"
+    )
+    parser.add_argument(
+        "--upload", type=int, metavar="MB", help="size of a file that is dropped on the page (default: 200)"
     )
     parser.add_argument("--port", type=int, default=None, help="port (default: the first free one from 8501)")
     parser.add_argument(
@@ -58,23 +72,56 @@ def free_port(host: str, first: int = 8501, tries: int = 100) -> int:
     raise SettingError(f"All ports from {first} to {first + tries - 1} are taken; name a free one with --port.")
 
 
-def command_line(runs: list[Path], host: str, port: int, browser: bool) -> list[str]:
+def check_files(paths: list[str]) -> list[Path]:
+    """The absolute paths of files to inspect, when they are there and of a kind that can be read.
+
+    Raises:
+        DataError, SettingError: when they are not.
+    """
+    from tripletscope_app.inspecting.arrivals import at_path
+
+    files = [Path(path).expanduser().absolute() for path in paths]
+    if files:
+        at_path(*map(str, files))
+    return files
+
+
+def command_line(
+    runs: list[Path],
+    host: str,
+    port: int,
+    browser: bool,
+    *,
+    files: Sequence[Path] = (),
+    upload: int | None = None,
+) -> list[str]:
     """What starts the server; the settings beside the door do the rest."""
     # -P: a click.py that lies in the user's folder must not be taken for the package of that name.
     streamlit = [sys.executable, "-P", "-m", "streamlit", "run", str(DOOR)]
     streamlit += [f"--server.address={host}", f"--server.port={port}", f"--server.headless={str(not browser).lower()}"]
-    return [*streamlit, "--", *(part for run in runs for part in ("--run", str(run)))]
+    streamlit += [f"--server.maxUploadSize={upload}"] if upload else []
+    given = [part for run in runs for part in ("--run", str(run))]
+    given += [part for file in files for part in ("--open", str(file))]
+    return [*streamlit, "--", *given]
 
 
 def run(args: argparse.Namespace) -> int:
     """Serves the explorer until Ctrl-C; the exit code."""
-    runs = [check_run(path) for path in args.run]
+    runs, files = [check_run(path) for path in args.run], check_files(args.open)
     if args.port is not None and not 1 <= args.port <= 65535:
         raise SettingError(f"--port is {args.port}, but a port is a number from 1 to 65535.")
+    if args.limit is not None and not 0 < args.limit < 2**20:
+        raise SettingError(f"--limit is {args.limit:g}, but it has to be a number of gigabytes above 0.")
+    if args.upload is not None and not 1 <= args.upload <= 2**20:
+        raise SettingError(f"--upload is {args.upload}, but it has to be a number of megabytes from 1 up.")
     port = args.port or free_port(args.host)
     shown = f"[{args.host}]" if ":" in args.host else args.host
-    print(f"tripletscope is on http://{shown}:{port}  (Ctrl-C ends it)", flush=True)  # noqa: T201 (a command's output)
-    server = subprocess.Popen(command_line(runs, args.host, port, args.browser), env={**os.environ})
+    page = "/inspect" if files else ""
+    print(f"tripletscope is on http://{shown}:{port}{page}  (Ctrl-C ends it)", flush=True)  # noqa: T201 (for the person)
+    limit = {} if args.limit is None else {"TRIPLETSCOPE_LIMIT": repr(args.limit)}
+    server = subprocess.Popen(
+        command_line(runs, args.host, port, args.browser, files=files, upload=args.upload), env={**os.environ, **limit}
+    )
     # The server hears Ctrl-C itself; a polite end of ours is passed on.
     signal.signal(signal.SIGTERM, lambda *_: server.terminate())
     while True:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from tripletscope_app import component
 from tripletscope_app.inspecting import (
     drop,
     findings_panel,
@@ -16,15 +15,16 @@ from tripletscope_app.inspecting import (
     view,
 )
 from tripletscope_app.inspecting.opened import Opened
+from tripletscope_app.inspecting.style import STYLE
 
 
 def inspect() -> None:
     """The page."""
+    st.html(STYLE)  # nothing but a style element, so it takes no room
     view.restore_url()
     opened = drop.bar()
     if opened is None:
         return
-    component.load_code("inspect")
     health_strip.show(opened)
     _workbench(opened)
     mine_panel.show(opened)
