@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tripletscope.cli.command import Command
 from tripletscope.cli.progress import say
 from tripletscope.cli.source import add_source, mapping_of, open_source
-from tripletscope.errors import DataError, SettingError
+from tripletscope.cli.train import end_with, stopping
+from tripletscope.errors import DataError, SettingError, TripletscopeError
 
 if TYPE_CHECKING:
     import numpy as np
 
     from tripletscope.embeddings.embedding_set import EmbeddingSet
+    from tripletscope.inspection.looked import Looked
     from tripletscope.mining.whole_set import Mined
 
 FORMS = ("triplets", "sentence-transformers", "index")
@@ -32,6 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
     parser.add_argument(
         "--pairs", metavar="FILE", help="without labels: a table with the columns anchor and positive (ids)"
+    )
+    parser.add_argument(
+        "--duplicates-as-pairs",
+        action="store_true",
+        help="without labels: rows that are all but the same are anchor and positive of each other",
     )
     parser.add_argument("--strategy", default="semi-hard", metavar="NAME", help="how to pick (default: semi-hard)")
     parser.add_argument("--margin", type=float, default=0.2, metavar="M", help="above 0 (default: 0.2)")
@@ -53,6 +62,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="rows that `tripletscope inspect` would leave out, such as likely wrong labels: exclude them (default), "
         "keep them with their flags, or ignore: do not look",
     )
+    parser.add_argument(
+        "--findings", metavar="FILE", help="what `tripletscope inspect --out x.json` found, so that nobody looks twice"
+    )
+    parser.add_argument(
+        "--keep-finding",
+        action="append",
+        default=[],
+        metavar="CHECK",
+        help="do not leave out what this check found; may be given more than once",
+    )
     parser.add_argument("--exclude", metavar="FILE", help="text file of further ids that take no part, one a line")
     parser.add_argument("--cap-per-negative", type=int, metavar="N", help="at most N triplets with one negative")
     parser.add_argument("--cap-per-pair", type=int, metavar="N", help="at most N triplets of one class against another")
@@ -65,30 +84,63 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="searching at once (default: 1)")
     parser.add_argument("--json", action="store_true", help="print what settings.json says")
     parser.add_argument("--quiet", action="store_true", help="no progress")
+    parser.add_argument(
+        "--lines",
+        action="store_true",
+        help="for programs: progress as JSON lines on standard output; ends when standard input is closed",
+    )
+    parser.add_argument("--keep-mined", metavar="FOLDER", help="for programs: keep what was mined, for other forms")
 
 
 def run(args: argparse.Namespace) -> int:
     """Writes the file; 0 when it is there. Ctrl-C leaves nothing half-written."""
+    if args.lines:
+        return serve(args)
+    tell: Callable[[str], None] = (lambda line: None) if args.quiet else say
+    with contextlib.ExitStack() as shown:
+
+        def stage(name: str) -> Callable[[int, int], None]:
+            shown.close()  # what is said between two stages must not run into a bar
+            return shown.enter_context(_bar(quiet=args.quiet or name != "mining"))
+
+        out, rows = write(args, tell, stage)
+    tell(f"wrote {out} ({rows:,} triplets, {out.stat().st_size:,} bytes)")
+    if args.json:
+        from tripletscope import export
+
+        print(json.dumps(export.settings_of(out), indent=2, ensure_ascii=False))
+    return 0
+
+
+def write(
+    args: argparse.Namespace, tell: Callable[[str], None], stage: Callable[[str], Callable[[int, int], None]]
+) -> tuple[Path, int]:
+    """The file and how many triplets stand in it.
+
+    Args:
+        args: of the command line.
+        tell: called with a sentence, such as a note.
+        stage: called with "reading", "looking", "mining" and "writing" as each begins; gives how far it is told.
+
+    Raises:
+        TripletscopeError: whatever a person can mend.
+    """
     import numpy as np
 
     from tripletscope import export
-    from tripletscope.mining import forms, pairs, picks
+    from tripletscope.cli import mined_files
+    from tripletscope.mining import pairs, picks
     from tripletscope.mining.whole_set import digest_of
 
     # What is refused for its options alone is refused before a big file is read.
     out, _ = export.place_of(args.out, overwrite=args.overwrite)
     picks.get(args.strategy)
     filters, per_anchor = read_filters(args.filter), read_count(args.positives_per_anchor)
-    if args.threads < 1:
-        raise SettingError(f"--threads is {args.threads}, but it has to be 1 or more.")
-    if args.skip is not None and args.strategy != "top-n-window":
-        raise SettingError(f"--skip is for --strategy top-n-window; leave it out with {args.strategy}.")
-    if args.scores and args.format != "sentence-transformers":
-        raise SettingError(f"--scores is for --format sentence-transformers; leave it out with {args.format}.")
+    _check(args)
     given = pairs.read_pairs(args.pairs) if args.pairs else None
 
+    stage("reading")
     opened = open_source(args)
-    tell: Callable[[str], None] = (lambda line: None) if args.quiet else say
     for note in opened.notes:
         tell(f"note: {note}")
     if opened.dropped:
@@ -96,86 +148,109 @@ def run(args: argparse.Namespace) -> int:
             f"note: {len(opened.dropped):,} rows of {opened.name} were left out: "
             f"row {opened.dropped[0].row} {opened.dropped[0].reason}{', ...' if len(opened.dropped) > 1 else ''}."
         )
+    mined_files.check_form(
+        args.format,
+        scores=args.scores,
+        distance=args.distance,
+        has_texts=opened.texts is not None,
+        name=opened.name,
+    )
+    notes = list(opened.notes)
+    exclude = read_excluded(Path(args.exclude), opened) if args.exclude else None
+    if args.duplicates_as_pairs:
+        from tripletscope.inspection.looked import duplicate_pairs
+
+        stage("looking")
+        same = duplicate_pairs(opened, distance=args.distance, seed=args.seed)
+        given = same.pairs
+        notes.append(same.note)
+        tell(f"note: {same.note}")
     classes = _classes(opened, paired=given is not None and args.label is None)
     if classes is None and given is None:
         raise DataError(f"{opened.name} has no labels: name their column with --label, or give --pairs.")
-    if args.format == "sentence-transformers" and opened.texts is None:
-        raise DataError(
-            f"{opened.name} has no texts, which sentence-transformers trains on: name their column with --text."
-        )
-    exclude = read_excluded(Path(args.exclude), opened) if args.exclude else None
-    looked = None if args.flagged == "ignore" or classes is None else look(opened, args.distance, args.seed)
-    if looked is not None:
+    looked = None
+    if args.flagged != "ignore" and classes is not None:
+        stage("looking")
+        looked = look(opened, args.distance, args.seed, keep=args.keep_finding, findings=args.findings)
+        notes.append(looked.note)
         tell(f"note: {looked.note}")
         if args.flagged == "exclude":
             exclude = np.union1d(looked.rows, [] if exclude is None else exclude).astype(np.int64)
     options: dict[str, Any] = {} if args.skip is None else {"skip": args.skip}
-    mined = _mine(opened, classes, given, exclude, filters, per_anchor, options, args, tell)
+    mined = _mine(opened, classes, given, exclude, filters, per_anchor, options, args, tell, stage("mining"))
+    stage("writing")
     for note in mined.notes:
         tell(f"note: {note}")
-    if args.format == "index":
-        table = forms.index(mined)
-    elif args.format == "sentence-transformers":
-        table = forms.sentence_transformers(mined, opened.texts, scores=args.scores)
-    else:
-        flags = None if looked is None else looked.flags
-        table = forms.triplets(mined, opened.ids, _labels(opened), texts=opened.texts, flags=flags)
-    settings = {
-        "what": "mined",
-        "form": args.format,
-        "input": Path(args.embeddings).name,
-        "metadata": Path(args.metadata).name if args.metadata else None,
-        "input_digest": digest_of(opened.vectors, classes, opened.ids),
-        "mapping": mapping_of(args),
-        **mined.settings,
-        "flagged": "ignore" if looked is None else args.flagged,
-        "flagged_rows": None if looked is None else len(looked.rows),
-        "excluded": 0 if exclude is None else len(exclude),
-        "notes": [*opened.notes, *([] if looked is None else [looked.note]), *mined.notes],
-    }
-    # The other forms are read by trainers, not by spreadsheets: they are verbatim.
-    raw = args.raw or args.format != "triplets"
-    export.export_table(table, out, settings=settings, raw=raw, overwrite=args.overwrite)
-    tell(f"wrote {out} ({len(mined):,} triplets, {out.stat().st_size:,} bytes)")
-    if args.json:
-        print(json.dumps(export.settings_of(out), indent=2, ensure_ascii=False))
-    return 0
-
-
-@dataclass(frozen=True)
-class Looked:
-    """What the findings say of a set's rows.
-
-    Attributes:
-        flags: (N,) names of the findings that concern a row, joined by ";".
-        rows: places of the rows that mining should leave out.
-        note: how many, and of how many rows looked at.
-    """
-
-    flags: list[str]
-    rows: np.ndarray
-    note: str
-
-
-def look(opened: EmbeddingSet, distance: str, seed: int) -> Looked:
-    """The findings over a set, by row. Of a large set only a sample is looked at, and the note says so."""
-    import numpy as np
-
-    from tripletscope.inspection import inspect_set
-    from tripletscope.inspection.evidence import counted
-
-    found = inspect_set(opened, distance=distance, seed=seed)
-    place = {one: row for row, one in enumerate(opened.ids.tolist())}
-    flags = [""] * len(opened)
-    for one, names in found.flags.items():
-        flags[place[one]] = names
-    rows = np.array(sorted(place[one] for one in found.excluded), dtype=np.int64)
-    reasons = [f"{len(each.exclude):,} {each.check}" for each in found.findings if len(each.exclude)]
-    looked_at = "" if len(found.set) == len(opened) else f" of the {len(found.set):,} that were looked at"
-    why = f" ({', '.join(reasons)})" if reasons else ""
-    return Looked(
-        flags, rows, f"The findings would leave out {counted(len(rows), 'row', 'rows')}{looked_at}{why}; see --flagged."
+    found = mined_files.Kept(
+        mined,
+        {
+            "input": Path(args.embeddings).name,
+            "metadata": Path(args.metadata).name if args.metadata else None,
+            "input_digest": digest_of(opened.vectors, classes, opened.ids),
+            "mapping": mapping_of(args),
+            "flagged": "ignore" if looked is None else args.flagged,
+            "flagged_rows": None if looked is None else len(looked.rows),
+            "kept_findings": [] if looked is None else list(looked.kept),
+            "excluded": 0 if exclude is None else len(exclude),
+        },
+        (*notes, *mined.notes),
+        None if looked is None else {row: names for row, names in enumerate(looked.flags) if names},
     )
+    mined_files.write_form(
+        found, opened, out, form=args.format, scores=args.scores, raw=args.raw, overwrite=args.overwrite
+    )
+    if args.keep_mined:
+        mined_files.keep(found, Path(args.keep_mined))
+    return out, len(mined)
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Nothing, if these options go together.
+
+    Raises:
+        SettingError: saying which do not.
+    """
+    if args.threads < 1:
+        raise SettingError(f"--threads is {args.threads}, but it has to be 1 or more.")
+    if args.skip is not None and args.strategy != "top-n-window":
+        raise SettingError(f"--skip is for --strategy top-n-window; leave it out with {args.strategy}.")
+    if args.scores and args.format != "sentence-transformers":
+        raise SettingError(f"--scores is for --format sentence-transformers; leave it out with {args.format}.")
+    if args.duplicates_as_pairs and args.pairs:
+        raise SettingError("--pairs and --duplicates-as-pairs both say which rows belong together: give one of them.")
+    if args.duplicates_as_pairs and args.label is not None:
+        raise SettingError("--duplicates-as-pairs is for a set without labels: leave it out, or leave --label out.")
+    for option, value in (("--findings", args.findings), ("--keep-finding", args.keep_finding)):
+        if value and args.flagged == "ignore":
+            raise SettingError(f"{option} says something of the findings, and --flagged ignore looks at none.")
+
+
+def look(
+    opened: EmbeddingSet,
+    distance: str,
+    seed: int,
+    *,
+    keep: Sequence[str] = (),
+    findings: str | None = None,
+) -> Looked:
+    """The findings over a set, by row. Of a large set only a sample is looked at, and the note says so.
+
+    Args:
+        opened: the set.
+        distance: by name.
+        seed: of the sample.
+        keep: checks whose rows stay in.
+        findings: a file of `tripletscope inspect`, instead of looking now.
+    """
+    from tripletscope.inspection import inspect_set
+    from tripletscope.inspection.looked import looked, read_findings
+
+    told = (
+        inspect_set(opened, distance=distance, seed=seed).to_dict()
+        if findings is None
+        else read_findings(findings, opened, distance)
+    )
+    return looked(opened, told, keep=keep)
 
 
 def read_filters(given: list[str]) -> dict[str, float | None]:
@@ -242,13 +317,6 @@ def _classes(opened: EmbeddingSet, *, paired: bool) -> np.ndarray | None:
     return None if paired or not (opened.labels >= 0).any() else opened.labels
 
 
-def _labels(opened: EmbeddingSet) -> np.ndarray:
-    """(N,) class names, "" where a row has none."""
-    import numpy as np
-
-    return np.asarray(np.array([*opened.class_names, ""], dtype=object)[opened.labels])
-
-
 def _mine(
     opened: EmbeddingSet,
     classes: np.ndarray | None,
@@ -259,6 +327,7 @@ def _mine(
     options: dict[str, Any],
     args: argparse.Namespace,
     tell: Callable[[str], None],
+    progress: Callable[[int, int], None],
 ) -> Mined:
     from tripletscope.mining.pairs import count_pairs
     from tripletscope.mining.whole_set import EXACT_UP_TO, estimated_seconds, mine_rows
@@ -269,26 +338,25 @@ def _mine(
     if len(opened) > EXACT_UP_TO and args.strategy != "random":
         seconds = estimated_seconds(len(opened), len(opened), opened.dim) / args.threads
         tell(f"an exact search over {len(opened):,} rows takes about {spoken(seconds)} here")
-    with _bar(quiet=args.quiet) as progress:
-        return mine_rows(
-            opened.vectors,
-            classes,
-            opened.ids,
-            strategy=args.strategy,
-            margin=args.margin,
-            distance=args.distance,
-            positives_per_anchor=per_anchor,
-            negatives_per_anchor=args.negatives_per_anchor,
-            cap_per_negative=args.cap_per_negative,
-            cap_per_pair=args.cap_per_pair,
-            exclude=exclude,
-            filters=filters,
-            pairs=given,
-            seed=args.seed,
-            threads=args.threads,
-            progress=progress,
-            **options,
-        )
+    return mine_rows(
+        opened.vectors,
+        classes,
+        opened.ids,
+        strategy=args.strategy,
+        margin=args.margin,
+        distance=args.distance,
+        positives_per_anchor=per_anchor,
+        negatives_per_anchor=args.negatives_per_anchor,
+        cap_per_negative=args.cap_per_negative,
+        cap_per_pair=args.cap_per_pair,
+        exclude=exclude,
+        filters=filters,
+        pairs=given,
+        seed=args.seed,
+        threads=args.threads,
+        progress=progress,
+        **options,
+    )
 
 
 def spoken(seconds: float) -> str:
@@ -327,6 +395,65 @@ def _bar(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     with progress.Progress(*columns, progress.TimeRemainingColumn(), console=Console(stderr=True)) as bar:
         task = bar.add_task("mining", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+# ---- for programs
+
+
+def serve(args: argparse.Namespace) -> int:
+    """The same, told in JSON lines; gives way to everything else, and ends when nobody listens any more.
+
+    {"state": "running", "stage": "mining", "done": 3, "total": 90} and {"note": SENTENCE}, at the end
+    {"state": "ready", "out": PATH, "rows": N, "bytes": N}, or "failed" with a "message", or "cancelled".
+    """
+    if hasattr(os, "nice"):
+        os.nice(5)  # whoever watches the page goes first
+    # What libraries print must not mix with our lines: keep the pipe for ourselves, and send prints to stderr.
+    pipe = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    last = 0.0
+
+    def say_line(**told: Any) -> None:
+        with contextlib.suppress(OSError):  # nobody listens any more: standard input is closed too, and that ends it
+            pipe.write(json.dumps(told) + "\n")
+            pipe.flush()
+
+    with stopping() as stop:
+        threading.Thread(target=end_with, args=(sys.stdin, stop), daemon=True).start()
+
+        def stage(name: str) -> Callable[[int, int], None]:
+            if stop():
+                raise KeyboardInterrupt
+            say_line(state="running", stage=name, done=0, total=0)
+
+            def progress(done: int, total: int) -> None:
+                nonlocal last
+                if stop():
+                    raise KeyboardInterrupt
+                if time.monotonic() - last >= 0.1:
+                    last = time.monotonic()
+                    say_line(state="running", stage=name, done=int(done), total=int(total))
+
+            return progress
+
+        try:
+            out, rows = write(args, lambda line: say_line(note=line), stage)
+        except KeyboardInterrupt:
+            say_line(state="cancelled")
+            return 128 + (stop.signal or 2)
+        except TripletscopeError as refusal:
+            say_line(state="failed", message=str(refusal))
+            return 2
+        except MemoryError:
+            say_line(
+                state="failed", message="There is not enough memory for this: ask for fewer positives or negatives."
+            )
+            return 1
+        except OSError as problem:
+            say_line(state="failed", message=f"The file could not be read or written ({problem.strerror or problem}).")
+            return 1
+        say_line(state="ready", out=str(out), rows=rows, bytes=out.stat().st_size)
+    return 0
 
 
 command = Command(

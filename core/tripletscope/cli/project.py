@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tripletscope.cli.command import Command
 from tripletscope.cli.progress import say
-from tripletscope.cli.train import Stop, stopping
+from tripletscope.cli.train import Stop, end_with, stopping
 from tripletscope.errors import SettingError, TripletscopeError
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def _serve(args: argparse.Namespace) -> int:
     pipe = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     with stopping() as stop:
-        threading.Thread(target=_end_with, args=(sys.stdin, stop), daemon=True).start()
+        threading.Thread(target=end_with, args=(sys.stdin, stop), daemon=True).start()
         failed = False
         for path in args.runs:
             teller = _Teller(pipe, path)
@@ -219,15 +219,6 @@ def _make_told(path: Path, args: argparse.Namespace, stop: Stop, teller: _Teller
             return teller.tell("cancelled")
         keep_map(opened, found)
     return teller.tell("ready")
-
-
-def _end_with(source: Any, stop: Stop) -> None:
-    """Nothing; when the source is closed the work is asked to stop."""
-    import signal
-
-    while source.readline():
-        pass
-    stop.signal = stop.signal or signal.SIGTERM
 
 
 class _Teller:

@@ -112,6 +112,13 @@ def stopping() -> Iterator[Stop]:
             signal.signal(known, handler)
 
 
+def end_with(source: Any, stop: Stop) -> None:
+    """Nothing; when the source is closed the work is asked to stop."""
+    while source.readline():
+        pass
+    stop.signal = stop.signal or signal.SIGTERM
+
+
 def run(args: argparse.Namespace) -> int:
     """Trains; 0 when finished, 130 after Ctrl-C, 143 after SIGTERM."""
     config, out = settings(args)

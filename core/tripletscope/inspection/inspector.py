@@ -30,12 +30,14 @@ class Inspection:
         health: the set in numbers.
         findings: the most serious first, then in the order of the checks.
         checked: every check by name: how many it found, "none", or why it could not be made ("no split column").
+        digest: of the whole set, from which `set` may be a draw.
     """
 
     set: EmbeddingSet
     health: Health
     findings: tuple[Finding, ...]
     checked: Mapping[str, str]
+    digest: str = ""
 
     @cached_property
     def flags(self) -> dict[str | int, str]:
@@ -72,7 +74,7 @@ class Inspection:
         """Plain JSON values: the health, then `findings` with ids, and `checked`."""
         return {
             **self.health.to_dict(),
-            "digest": self.set.digest,
+            "digest": self.digest or self.set.digest,
             "findings": [self._told(finding) for finding in self.findings],
             "checked": dict(self.checked),
             "excluded": self.excluded,
@@ -121,10 +123,8 @@ def inspect_set(given: EmbeddingSet, *, distance: str = "cosine", largest: int =
     """
     if not len(given) or not given.dim:
         raise DataError(f"{given.name} has no embedding to look at: give at least one row of numbers.")
-    sampled_from = None
-    if len(given) > largest:
-        sampled_from = len(given)
-        given = given.take(np.sort(np.random.default_rng(seed).choice(sampled_from, largest, replace=False)))
+    digest, sampled_from = given.digest, len(given) if len(given) > largest else None
+    given = sampled(given, largest, seed)
     seen = Evidence(given, distance)
     findings: list[Finding] = []
     checked: dict[str, str] = {}
@@ -138,7 +138,14 @@ def inspect_set(given: EmbeddingSet, *, distance: str = "cosine", largest: int =
         if found is not None:
             findings.append(found)
     findings.sort(key=lambda one: SEVERITIES.index(one.severity))
-    return Inspection(given, health_of(seen, sampled_from=sampled_from), tuple(findings), checked)
+    return Inspection(given, health_of(seen, sampled_from=sampled_from), tuple(findings), checked, digest)
+
+
+def sampled(given: EmbeddingSet, largest: int, seed: int) -> EmbeddingSet:
+    """The set, or of a larger one so many rows, drawn by seed, in their order."""
+    if len(given) <= largest:
+        return given
+    return given.take(np.sort(np.random.default_rng(seed).choice(len(given), largest, replace=False)))
 
 
 def inspect(
