@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -211,6 +211,11 @@ class Helper:
                 del self._known[name]  # somebody emptied the cache since
         return self._remembered(name, {"ask": "aside", "run": path, "digest": digest}, self._slow)
 
+    def share(self, paths: Sequence[str], digest: str, title: str, opening: Mapping[str, Any]) -> Future[Reply]:
+        """The runs as one page, written to a file: {"path"} or {"error"}. Takes seconds, and no click waits."""
+        told = {"ask": "share", "runs": list(paths), "digest": digest, "title": title, "opening": dict(opening)}
+        return self._slow.ask(told)
+
     def _remembered(self, name: Hashable, question: dict[str, Any], worker: Worker) -> Future[Reply]:
         with self._lock:
             known = self._known.get(name)
@@ -284,8 +289,21 @@ def _aside(question: dict[str, Any]) -> Reply:
     return {"path": str(write_aside(opened(question["run"]), question["digest"]))}
 
 
+def _share(question: dict[str, Any]) -> Reply:
+    from tripletscope.store import cache
+    from tripletscope_app.share.page import Shared, page_of
+
+    shared = Shared([opened(path) for path in question["runs"]], question["title"], opening=question["opening"])
+    return {"path": str(cache.keep("pages", f"{question['digest']}.html", page_of(shared).encode()))}
+
+
 #: What can be asked, by the name in "ask".
-QUESTIONS: dict[str, Callable[[dict[str, Any]], Reply]] = {"answer": _answer, "seek": _seek, "aside": _aside}
+QUESTIONS: dict[str, Callable[[dict[str, Any]], Reply]] = {
+    "answer": _answer,
+    "seek": _seek,
+    "aside": _aside,
+    "share": _share,
+}
 
 
 def answer_line(line: str) -> Reply:

@@ -21,6 +21,8 @@ from tripletscope_app.selection import VIEW, Selection, cast_of, read_report, se
 PATIENCE = 1.5
 #: A search may look at every anchor, and may be the first thing that is asked while torch is still being imported.
 LONGER = 12.0
+#: A page of a big run takes its time, and a helper may have an aside to finish first.
+PAGE_PATIENCE = 300.0
 #: Said where a search found nothing.
 NOTHING = {
     "violating": "no anchor violates the margin at this step",
@@ -235,8 +237,9 @@ def run_notes(loaded: Loaded) -> None:
             st.text(f"{run.name}: {note}.")
 
 
-def downloads(run: Run, step: int) -> None:
-    """The triplets of this step, and of the whole run, as CSV; written when the button is pressed."""
+def downloads(race: Race, loaded: Loaded, chosen: Selection) -> None:
+    """The triplets of this step, of the whole run, and the run as a page; made when the button is pressed."""
+    run, step = loaded.runs[chosen.run], chosen.step
     picked = step < run.step_count
     row = st.container(horizontal=True)  # columns would be four more elements to send with every click
     row.download_button(
@@ -256,6 +259,29 @@ def downloads(run: Run, step: int) -> None:
         mime="text/csv",
         on_click="ignore",
         key="download.run",
+    )
+    with row:
+        page_button(race, loaded, chosen)
+
+
+def page_button(race: Race, loaded: Loaded, chosen: Selection) -> None:
+    """The watched run as one page that opens by double click; made in a helper process when the button is pressed."""
+    run, digest = loaded.runs[chosen.run], loaded.digests[chosen.run]
+    opening = {"run": run.name, "step": chosen.step, "anchor": chosen.anchor, "positive": chosen.positive}
+
+    def page() -> bytes:
+        reply = helper().share([str(run.path)], digest, f"{race.title}: {run.name}", opening).result(PAGE_PATIENCE)
+        return Path(reply["path"]).read_bytes() if "path" in reply else f"{reply['error']}\n".encode()
+
+    st.download_button(
+        "This run as a page (HTML)",
+        data=page,
+        file_name=f"{run.name}.html",
+        mime="text/html",
+        on_click="ignore",
+        key="download.page",
+        help="One file with everything on this screen. It opens by double click, without a server and without a "
+        "network; some seconds pass before it is there.",
     )
 
 

@@ -56,7 +56,7 @@ def _instrument(race: Race, loaded: Loaded) -> None:
     if told.asking:
         widgets.await_strategies(told)
     widgets.run_notes(loaded)
-    widgets.downloads(loaded.runs[chosen.run], chosen.step)
+    widgets.downloads(race, loaded, chosen)
     widgets.candidates_table(loaded, chosen, told)
     projections.wake()
 

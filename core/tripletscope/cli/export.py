@@ -1,23 +1,33 @@
-"""`tripletscope export`: the picks, scalars or frames of a run as one file."""
+"""`tripletscope export`: the picks, scalars or frames of a run as one file, or the run as a page."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from tripletscope.cli.command import Command
 from tripletscope.errors import SettingError
 
 KINDS = ("picks", "scalars", "frames")
+#: Other packages export runs in their own way; the explorer registers "html". Each is a function
+#: (runs, out, *, overwrite) under this group.
+GROUP = "tripletscope.exports"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What, from where, to where."""
-    parser.add_argument("run", metavar="RUN", help="folder of a recorded run")
-    parser.add_argument("--what", required=True, choices=KINDS, help="picks: triplets; scalars: a row per step")
+    parser.add_argument("runs", metavar="RUN", nargs="+", help="folder of a recorded run; html takes a whole race")
+    others = sorted(point.name for point in entry_points(group=GROUP) if point.name not in KINDS)
     parser.add_argument(
-        "--out", required=True, metavar="FILE", help=".csv, .csv.gz, .parquet, .jsonl; frames also .npz"
+        "--what",
+        required=True,
+        choices=(*KINDS, *others),
+        help="picks: triplets; scalars: a row per step; html: a page that opens without a server",
+    )
+    parser.add_argument(
+        "--out", required=True, metavar="FILE", help=".csv, .csv.gz, .parquet, .jsonl; frames also .npz; html .html"
     )
     parser.add_argument("--strategy", metavar="NAME", help="picks of this strategy only (default: of all)")
     parser.add_argument("--steps", metavar="A:B", help="picks of the steps A to B - 1 (default: all)")
@@ -52,7 +62,15 @@ def run(args: argparse.Namespace) -> int:
     steps = read_steps(args.steps)
     if args.what != "picks" and (args.strategy or args.raw or steps is not None):
         raise SettingError(f"--strategy, --steps and --raw are for picks; leave them out with --what {args.what}.")
-    opened, out = Run.open(args.run), Path(args.out)
+    out = Path(args.out)
+    if args.what not in KINDS:
+        (point,) = (point for point in entry_points(group=GROUP) if point.name == args.what)
+        point.load()([Run.open(run) for run in args.runs], out, overwrite=args.overwrite)
+        print(f"wrote {out} ({out.stat().st_size:,} bytes)", file=sys.stderr)
+        return 0
+    if len(args.runs) > 1:
+        raise SettingError(f"--what {args.what} is of one run, and {len(args.runs)} were named: export each by itself.")
+    opened = Run.open(args.runs[0])
     if args.what == "picks":
         export.export_picks(opened, out, strategy=args.strategy, steps=steps, raw=args.raw, overwrite=args.overwrite)
     elif args.what == "scalars":
@@ -68,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
 
 command = Command(
     name="export",
-    help="write the picks, scalars or frames of a run to a file",
+    help="write the picks, scalars or frames of a run to a file, or the run as a page",
     example="tripletscope export runs/semi-hard --what picks --steps 30:40 --out triplets.csv",
     add_arguments=add_arguments,
     run=run,
