@@ -84,3 +84,18 @@ def test_an_empty_set_and_an_unknown_distance() -> None:
     assert neighbour_graph(np.zeros((0, 3)), np.zeros(0, int), k=4).index.shape == (0, 4)
     with pytest.raises(UnknownNameError, match="manhattan"):
         neighbour_graph(np.zeros((3, 2)), np.zeros(3, int), distance="manhattan")
+
+
+def test_a_search_tells_how_far_it_is_and_ends_when_told_to():
+    points = np.random.default_rng(0).normal(size=(2500, 4))
+    told: list[tuple[int, int]] = []
+    neighbour_graph(points, np.zeros(2500, int), k=3, progress=lambda done, total: told.append((done, total)))
+    assert told[-1] == (2500, 2500)
+    assert [done for done, _ in told] == sorted({done for done, _ in told})
+    assert len(told) > 1
+
+    def enough(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        neighbour_graph(points, np.zeros(2500, int), progress=enough)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -30,6 +31,7 @@ class Evidence:
         given: the set.
         distance: "euclidean", "squared-euclidean" or "cosine".
         k: neighbours of a row in the graph.
+        progress: as for `neighbour_graph`, which takes nearly all of the time.
 
     Raises:
         UnknownNameError: for any other distance.
@@ -45,14 +47,21 @@ class Evidence:
         (1.0, 0.49)
     """
 
-    def __init__(self, given: EmbeddingSet, distance: str = "cosine", *, k: int = NEIGHBOURS) -> None:
+    def __init__(
+        self,
+        given: EmbeddingSet,
+        distance: str = "cosine",
+        *,
+        k: int = NEIGHBOURS,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
         self.set = given
         self.distance = distance
         self.labels: Int64[np.ndarray, " N"] = given.labels.astype(np.int64)
         self.sizes: Int64[np.ndarray, " C"] = np.bincount(
             self.labels[self.labels >= 0], minlength=len(given.class_names)
         ).astype(np.int64)
-        self.graph: Graph = neighbour_graph(given.vectors, given.labels, k=k, distance=distance)
+        self.graph: Graph = neighbour_graph(given.vectors, given.labels, k=k, distance=distance, progress=progress)
 
     def __len__(self) -> int:
         """How many rows the set has."""

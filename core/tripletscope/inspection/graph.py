@@ -11,6 +11,7 @@ row whose answer rounding could have changed is looked at in full: what comes ba
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,7 +53,12 @@ class Graph:
 
 
 def neighbour_graph(
-    vectors: Float[np.ndarray, "N D"], labels: Int[np.ndarray, " N"], *, k: int = 15, distance: str = "cosine"
+    vectors: Float[np.ndarray, "N D"],
+    labels: Int[np.ndarray, " N"],
+    *,
+    k: int = 15,
+    distance: str = "cosine",
+    progress: Callable[[int, int], None] | None = None,
 ) -> Graph:
     """The graph of a set of finite rows, by exact search.
 
@@ -61,6 +67,7 @@ def neighbour_graph(
         labels: class of each row; -1 where it has none.
         k: how many neighbours; with fewer rows the lists end with -1.
         distance: "euclidean", "squared-euclidean" or "cosine".
+        progress: called as progress(rows done, rows); what it raises ends the search.
 
     Raises:
         UnknownNameError: for any other distance.
@@ -73,7 +80,9 @@ def neighbour_graph(
     """
     rows, scale = _prepared(vectors, distance)
     classes = np.ascontiguousarray(labels, dtype=np.int32)
-    (near, index), (other, negative), (own, same) = _search(rows, classes, {"all": k, "other": 1, "same": 1})
+    (near, index), (other, negative), (own, same) = _search(
+        rows, classes, {"all": k, "other": 1, "same": 1}, progress or (lambda done, total: None)
+    )
 
     def named(squared: Float64[np.ndarray, "..."]) -> Float32[np.ndarray, "..."]:
         found: Float32[np.ndarray, "..."] = as_named(squared * scale**2, distance)
@@ -142,7 +151,10 @@ def _eligible(kind: str, classes: Int32[np.ndarray, " N"], rows: Int[np.ndarray,
 
 
 def _search(
-    points: Float64[np.ndarray, "N D"], classes: Int32[np.ndarray, " N"], wanted: dict[str, int]
+    points: Float64[np.ndarray, "N D"],
+    classes: Int32[np.ndarray, " N"],
+    wanted: dict[str, int],
+    progress: Callable[[int, int], None],
 ) -> list[tuple[Float64[np.ndarray, "N _"], Int32[np.ndarray, "N _"]]]:
     """(squared distances, places) for each kind of list, exact."""
     from tripletscope.inspection.scan import scan
@@ -158,6 +170,7 @@ def _search(
         tile = _tile(single, lengths, np.arange(count)[part])
         (near, other, same), (near_at, other_at, same_at) = [one[part] for one in rough], [one[part] for one in places]
         scan(tile, start, classes, near, near_at, other, other_at, same, same_at)
+        progress(part.stop, count)
     rounding = ROUNDING * max(1.0, points.shape[1] / 2000)
     slack = rounding * (lengths.astype(np.float64) + float(lengths.max(initial=0)))
     found = []
