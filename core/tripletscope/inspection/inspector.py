@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -108,7 +108,14 @@ class Inspection:
         }
 
 
-def inspect_set(given: EmbeddingSet, *, distance: str = "cosine", largest: int = LARGEST, seed: int = 0) -> Inspection:
+def inspect_set(
+    given: EmbeddingSet,
+    *,
+    distance: str = "cosine",
+    largest: int = LARGEST,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Inspection:
     """What is found in a set.
 
     Args:
@@ -116,6 +123,7 @@ def inspect_set(given: EmbeddingSet, *, distance: str = "cosine", largest: int =
         distance: "euclidean", "squared-euclidean" or "cosine": that of the training to come.
         largest: of a larger set so many rows are looked at.
         seed: of that draw.
+        progress: called as progress(rows searched, rows); what it raises ends the search.
 
     Raises:
         UnknownNameError: for any other distance.
@@ -125,7 +133,7 @@ def inspect_set(given: EmbeddingSet, *, distance: str = "cosine", largest: int =
         raise DataError(f"{given.name} has no embedding to look at: give at least one row of numbers.")
     digest, sampled_from = given.digest, len(given) if len(given) > largest else None
     given = sampled(given, largest, seed)
-    seen = Evidence(given, distance)
+    seen = Evidence(given, distance, progress=progress)
     findings: list[Finding] = []
     checked: dict[str, str] = {}
     for check in CHECKS:
