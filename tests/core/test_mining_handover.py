@@ -116,6 +116,19 @@ def test_options_that_do_not_go_together(
     assert said in capsys.readouterr().err
 
 
+def test_a_part_can_be_left_without_a_column(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "t.csv"
+    assert run("mine", table, "--without", "id", "--without", "text", "--quiet", "--out", out) == 0
+    rows = read_triplets_csv(out)
+    assert "anchor_text" not in rows
+    assert set(rows["anchor_id"]) <= set(range(200)) | set(map(str, range(200)))
+    assert settings_of(out)["mapping"] == {"id": None, "text": None}
+    assert run("mine", table, "--without", "label", "--quiet", "--out", tmp_path / "u.csv") == 2
+    assert "has no labels" in capsys.readouterr().err
+    assert run("mine", table, "--without", "id", "--id", "key", "--quiet", "--out", tmp_path / "u.csv") == 2
+    assert "leave one out" in capsys.readouterr().err
+
+
 # ---- duplicates as positives
 
 

@@ -25,6 +25,15 @@ def add_source(parser: argparse.ArgumentParser) -> None:
             f"--{part}", metavar="COL", help=f"column that holds the {part} (default: guessed)", **several
         )
     parser.add_argument(
+        "--without",
+        metavar="PART",
+        action="append",
+        default=[],
+        choices=[part for part in PARTS if part != "vector"],
+        help="no column plays this part (label, id, text, image or split), whatever would be guessed",
+    )
+    parser.add_argument("--pictures", metavar="PATH", action=Once, help="a folder or .zip with a picture for each row")
+    parser.add_argument(
         "--limit", type=float, metavar="GB", help="memory that the file may take once opened (default: 8)"
     )
 
@@ -40,12 +49,26 @@ def open_source(args: argparse.Namespace) -> EmbeddingSet:
     if args.limit is not None and not 0 < args.limit < 2**20:
         raise SettingError(f"--limit is {args.limit:g}, but it has to be a number of gigabytes above 0.")
     limit = None if args.limit is None else max(1, round(args.limit * 2**30))
-    return open_embeddings(args.embeddings, metadata=args.metadata, mapping=mapping_of(args) or None, limit=limit)
+    return open_embeddings(
+        args.embeddings,
+        metadata=args.metadata,
+        pictures=args.pictures,
+        mapping=mapping_of(args) or None,
+        limit=limit,
+    )
 
 
 def mapping_of(args: argparse.Namespace) -> dict[str, Any]:
-    """The parts that a person gave to columns."""
-    return {part: getattr(args, part) for part in PARTS if getattr(args, part) is not None}
+    """The parts that a person gave to columns, and with None those that no column shall play.
+
+    Raises:
+        SettingError: a part with a column and without.
+    """
+    given = {part: getattr(args, part) for part in PARTS if getattr(args, part) is not None}
+    for part in args.without:
+        if part in given:
+            raise SettingError(f"--{part} names a column, and --without {part} says that there is none: leave one out.")
+    return given | dict.fromkeys(args.without)
 
 
 class Once(argparse.Action):
