@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from tripletscope.embeddings.table import Table, check_names, check_opened, plain_column, reason_of
 from tripletscope.errors import DataError
@@ -23,8 +25,12 @@ def read_parquet(path: Path, limit: int | None) -> Table:
         DataError: for a broken file, one that would not fit, or two columns of one name.
     """
     try:
-        with pq.ParquetFile(path) as opened:
-            check_opened(path, _parquet_size(opened.metadata), limit)
+        metadata = pq.read_metadata(path)
+        check_opened(path, _parquet_size(metadata), limit)
+        # Texts and bytes come as dictionaries, so that one that is repeated a million times is counted, and refused,
+        # before it is written out a million times.
+        texts = [one.path for one in _leaves(metadata) if one.physical_type == "BYTE_ARRAY"]
+        with pq.ParquetFile(path, metadata=metadata, read_dictionary=texts) as opened:
             batches = _counted(path, opened.iter_batches(batch_size=2**14, use_threads=False), limit)
             data = pa.Table.from_batches(list(batches), schema=opened.schema_arrow)
     except DataError:
@@ -50,6 +56,7 @@ def read_arrow(path: Path, limit: int | None) -> Table:
             from pyarrow import feather
 
             data = feather.read_table(path)
+            check_opened(path, sum(_size(chunk) for column in data.columns for chunk in column.chunks), limit)
         elif start.startswith(b"ARROW1"):
             opened = pa.ipc.open_file(source)
             batches = (opened.get_batch(number) for number in range(opened.num_record_batches))
@@ -88,19 +95,59 @@ def _table(path: Path, data: Any) -> Table:
 def _counted(path: Path, batches: Iterator[Any], limit: int | None) -> Iterator[Any]:
     size = 0
     for batch in batches:
+        size += batch.num_rows  # a batch without columns, or of empty ones, has rows all the same
+        check_opened(path, size, limit)
         batch.validate(full=True)
-        size += batch.nbytes
+        size += sum(_size(column) for column in batch.columns)
         check_opened(path, size, limit)
         yield batch
+
+
+def _size(column: Any) -> int:
+    """Bytes of an Arrow array once `plain_column` has written out what it only refers to."""
+    kind = column.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return _size(column.storage)
+    if pa.types.is_dictionary(kind):
+        each = _lengths(column.dictionary)
+        codes = pc.drop_null(column.indices).to_numpy(zero_copy_only=False)
+        return 8 * len(column) + (int(each[codes].sum()) if len(each) else 0)
+    if pa.types.is_run_end_encoded(kind):
+        return 8 * len(column) + len(column) * int(_lengths(column.values).max(initial=0))
+    if pa.types.is_struct(kind):
+        return len(column) + sum(_size(part) for part in column.flatten())
+    if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
+        return 8 * len(column) + int(_lengths(column).sum())
+    return int(max(column.nbytes, len(column)))
+
+
+def _lengths(values: Any) -> NDArray[np.int64]:
+    """Bytes of each value of an array."""
+    kind = values.type
+    if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
+        views = values.buffers()[1]  # 16 bytes each, of which the first four are the length
+        found = np.frombuffer(views, np.int32)[::4][values.offset : values.offset + len(values)] if len(values) else []
+        return np.asarray(found, np.int64)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind):
+        return np.asarray(pc.fill_null(pc.binary_length(values), 0).to_numpy(zero_copy_only=False)).astype(np.int64)
+    return np.full(len(values), -(-values.nbytes // max(1, len(values))), np.int64)
+
+
+def _leaves(metadata: Any) -> list[Any]:
+    return [metadata.schema.column(place) for place in range(metadata.num_columns)]
 
 
 def _parquet_size(metadata: Any) -> int:
     """Bytes of all numbers once unpacked; a small file can promise far more than it holds."""
     size = 0
+    widths = [
+        one.length if one.physical_type == "FIXED_LEN_BYTE_ARRAY" else _WIDTHS.get(one.physical_type, 8)
+        for one in _leaves(metadata)
+    ]
     for group in range(metadata.num_row_groups):
-        for place in range(metadata.num_columns):
+        for place, width in enumerate(widths):
             column = metadata.row_group(group).column(place)
-            size += max(column.total_uncompressed_size, column.num_values * _WIDTHS.get(column.physical_type, 8))
+            size += max(column.total_uncompressed_size, column.num_values * width)
     return size
 
 

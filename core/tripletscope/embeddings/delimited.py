@@ -278,6 +278,8 @@ def _has_header(rows: list[list[str]], content: _Content, expected_rows: int | N
     if len(first) == 1:
         if expected_rows is None:
             return len(rows) > 1
+        if first[0].lower() in KEPT_AS_TEXT and rows[0] not in rows[1:]:
+            return True  # else one label too few, below a header, would be as many rows as there are vectors
         return sum(1 for row in content.records("\0", False) if row) != expected_rows
     if len(whole) == 1:
         return whole[0] in (0, 1)

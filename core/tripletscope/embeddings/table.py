@@ -152,6 +152,9 @@ def plain_column(column: Any) -> Any:
         parts = [part.storage for part in column.chunks]
         column = pa.chunked_array(parts, type=kind.storage_type)
         kind = column.type
+    if pa.types.is_run_end_encoded(kind):
+        column = pc.run_end_decode(column)
+        kind = column.type
     if pa.types.is_dictionary(kind):
         column = column.cast(kind.value_type)
         kind = column.type

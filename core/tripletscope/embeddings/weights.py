@@ -91,6 +91,11 @@ def read_torch(path: Path, limit: int | None) -> Table:
             warnings.simplefilter("ignore")
             found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # zip, pickle and storage errors are all of their own kinds
+        if "GLOBAL numpy" in str(error):
+            raise DataError(
+                f"{path} holds NumPy arrays, which are not opened from a file of PyTorch, because that could run code: "
+                "save them with numpy.savez, or as tensors with torch.from_numpy."
+            ) from error
         if "Weights only load failed" in str(error) or "Unsupported" in str(error):
             raise DataError(
                 f"{path} holds Python objects beside tensors, which could run code when opened, or is broken: "
