@@ -56,7 +56,11 @@ class TrainConfig:
         tripletscope.errors.SettingError: --lr is 0.0, but it has to be above 0; the default is 0.001.
     """
 
-    data: str = _option("digits", "text", "a registered data set, or a path: image folder, .npz, .csv, .parquet")
+    data: str = _option(
+        "digits",
+        "text",
+        "a registered data set (toy2d:noise=0.2 turns a dial), or a path: image folder, .npz, .csv, .parquet",
+    )
     strategy: str = _option("semi-hard", "text", "the strategy that picks the triplets to train on", "NAME")
     shadow: tuple[str, ...] = _option(
         (), "names", "strategies that only watch: all, none, or names with commas (default: none)", "NAMES"

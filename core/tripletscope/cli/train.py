@@ -79,7 +79,9 @@ def recorded_config(out: Path) -> TrainConfig:
 
 def default_out(config: TrainConfig) -> Path:
     """`runs/DATA-STRATEGY-SEED`."""
-    return Path("runs") / f"{Path(config.data).stem or 'data'}-{config.strategy}-{config.seed}"
+    from tripletscope import datasets
+
+    return Path("runs") / f"{datasets.short_name(config.data) or 'data'}-{config.strategy}-{config.seed}"
 
 
 class Stop:
