@@ -32,8 +32,10 @@ from tripletscope.step_record import (
     plane_columns,
     require_finite,
 )
+from tripletscope.store import control
 from tripletscope.store.layout import read_config
 from tripletscope.store.sample_table import as_ids, as_labels
+from tripletscope.store.status import PAUSED
 from tripletscope.store.writer import RunWriter
 from tripletscope.triplets import count_zones, plane
 from tripletscope.zones import ZoneCounts
@@ -116,6 +118,8 @@ class Recorder:
             "strategies": self._strategies.cards,
         }
         self._writer = _resumed(Path(dir), settings) if resume else RunWriter.create(Path(dir), settings, samples)
+        control.withdraw(self._writer.path)  # what was asked of an earlier process is not asked of this one
+        self._ear = control.Ear(self._writer.path)
         self._next = self._writer.committed + 1
         self._scheduled = frame_schedule() if frame_steps is None else iter(sorted(frame_steps))
         self._next_frame = next(self._scheduled, -1)
@@ -168,6 +172,34 @@ class Recorder:
         while -1 < self._next_frame < self._next:
             self._next_frame = next(self._scheduled, -1)
         return self._event or self._next == self._next_frame
+
+    def go_on(self, give_up: Callable[[], bool] = lambda: False) -> bool:
+        """Whether the loop should go on; waits while somebody has the run paused, and is False when asked to stop.
+
+        Who asks: the app's buttons, or `tripletscope control RUN pause`. Asking costs a look at one file's date.
+
+        Args:
+            give_up: asked while it waits; True ends the waiting, with False.
+
+        Example:
+            >>> import tempfile
+            >>> from tripletscope import Recorder
+            >>> from tripletscope.store import control
+            >>> with Recorder(tempfile.mkdtemp() + "/run", margin=0.5) as recorder:
+            ...     before = recorder.go_on()
+            ...     control.ask(recorder.path, "stop")
+            ...     before, recorder.go_on()
+            (True, False)
+        """
+        beat = 0.0
+        while (asked := self._ear()) == "pause" and not give_up():
+            if time.monotonic() - beat >= 1:
+                self._writer.heartbeat(PAUSED)
+                beat = time.monotonic()
+            time.sleep(0.05)
+        if beat:
+            self._writer.heartbeat()
+        return asked == "go" and not give_up()
 
     # ---- recording
 

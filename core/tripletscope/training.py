@@ -78,7 +78,8 @@ def record(
         out: a new folder; with `resume`, that of a run with the same settings and data.
         resume: go on after the last whole step of `out`.
         on_step: called after every newly recorded step.
-        should_stop: asked after every step; True ends the training there, with state "stopped".
+        should_stop: asked after every step; True ends the training there, with state "stopped". So does a request in
+            the run's folder (`tripletscope control`), and one to pause makes it wait.
 
     Raises:
         SettingError: a setting that does not fit the others or the data.
@@ -167,7 +168,7 @@ def _loop(setup: Setup, recorder: Recorder, on_step: OnStep | None, should_stop:
         setup.optimiser.step()
         last_update = time.perf_counter() - updating
         step += 1
-        stopped = should_stop is not None and should_stop()
+        stopped = not recorder.go_on(should_stop or (lambda: False))
     recorder.checkpoint(setup.state(step))
     state: State = "finished" if step >= config.steps else "stopped"
     recorder.frame(*setup.probe())

@@ -1,4 +1,4 @@
-"""The command line: `tripletscope train | strategies | runs | doctor | project | export | mine | inspect | map | app`.
+"""The command line: `tripletscope train | control | strategies | runs | doctor | project | export | mine | inspect | map | app`.
 
 A refusal is one sentence on standard error with exit code 2; `--debug` shows where it came from. Standard output
 carries results only, so that `--json` can be piped.
@@ -19,7 +19,7 @@ from tripletscope.errors import SettingError, TrainingError, TripletscopeError
 
 __all__ = ["Command", "commands", "main"]
 
-_OWN = ("train", "strategies", "runs", "doctor", "project", "export", "mine", "inspect", "map")
+_OWN = ("train", "control", "strategies", "runs", "doctor", "project", "export", "mine", "inspect", "map")
 
 
 def commands() -> list[Command]:

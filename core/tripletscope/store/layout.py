@@ -12,6 +12,7 @@ from tripletscope.schema import FORMAT_VERSION
 
 CONFIG = "config.json"
 STATUS = "status.json"
+CONTROL = "control"
 SCALARS = "scalars.jsonl"
 SAMPLES = "samples/samples.arrows"
 THUMBS = "samples/thumbs.png"

@@ -19,7 +19,7 @@ from tripletscope.schema import FORMAT_VERSION, FRAME_SCALARS, PLANE_CELLS, STEP
 from tripletscope.store import layout
 from tripletscope.store.sample_table import complete_samples, read_samples
 from tripletscope.store.scalars import Scalars, read_scalars
-from tripletscope.store.status import read_status, true_state
+from tripletscope.store.status import PAUSED, read_status, true_state
 from tripletscope.store.step_table import StepTable
 
 if TYPE_CHECKING:
@@ -94,9 +94,14 @@ class Run:
         return true_state(self.status, slowest)
 
     @property
+    def paused(self) -> bool:
+        """Whether it is being recorded, and waits to be told to go on."""
+        return self.state == "running" and self.status.get("message") == PAUSED
+
+    @property
     def state_text(self) -> str:
-        """The state for people, such as "finished, 400 steps" or "stopped at step 123"."""
-        state, count = self.state, self.step_count
+        """The state for people, such as "finished, 400 steps", "paused at step 80" or "stopped at step 123"."""
+        state, count = "paused" if self.paused else self.state, self.step_count
         if state == "finished":
             return f"finished, {count:,} step{'' if count == 1 else 's'}"
         return f"{state} at step {count - 1}" if count else f"{state} before the first step"

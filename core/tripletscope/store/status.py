@@ -11,6 +11,8 @@ from typing import Any
 
 from tripletscope.store import layout
 
+#: What a run that is being recorded says while it waits to be told to go on.
+PAUSED = "paused"
 STATES = ("running", "finished", "stopped", "failed")
 #: A writer that has not been heard of for so long is taken for dead, unless its steps are that slow.
 SILENCE = 30.0

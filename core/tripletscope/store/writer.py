@@ -198,10 +198,10 @@ class RunWriter:
     def _append_line(self, scalars: dict[str, Any]) -> None:
         self._lines.write((_ENCODER.encode(scalars) + "\n").encode())
 
-    def heartbeat(self) -> None:
-        """Nothing; status.json says that the run is alive."""
+    def heartbeat(self, message: str | None = None) -> None:
+        """Nothing; status.json says that the run is alive, and perhaps what it is doing."""
         self._beat = time.monotonic()
-        write_status(self.path, "running", self.committed, None)
+        write_status(self.path, "running", self.committed, message)
 
     def write_checkpoint(self, step: int, content: bytes) -> None:
         """Nothing; the checkpoint after `step` updates is kept, with the first one and the one before it."""
