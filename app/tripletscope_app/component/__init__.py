@@ -67,7 +67,17 @@ BUNDLES = {
     "watch": Bundle(
         {"view": "showInstrument", "loader": "loadBytes", "news": "pinNews", "ticker": "tickLater"}, ("view",), "style"
     ),
-    "inspect": Bundle({"cloud": "showCloud", "rule": "showRule", "loader": "loadBytes"}, ("cloud", "rule"), "inspect"),
+    "inspect": Bundle(
+        {
+            "cloud": "showCloud",
+            "rule": "showRule",
+            "cards": "showCards",
+            "deck": "shelveDeck",
+            "loader": "loadBytes",
+        },
+        ("cloud", "rule", "cards", "deck"),
+        "inspect",
+    ),
 }
 #: Components whose code lies in the page that opens first.
 SHELVED = BUNDLES["watch"].kinds
@@ -130,7 +140,7 @@ def mount(kind: str, data: Mapping[str, Any], *, key: str, **heard: Callable[[],
     """Mounts a component of that kind ("cloud", "rule") whose code `load_code` has brought.
 
     Args:
-        kind: of `BUNDLES`.
+        kind: of `BUNDLES`; "deck" draws nothing, and keeps its data in the page under `data["key"]`.
         data: small JSON; big constant bytes go by `load_more`.
         key: of the component, which stays the same as its data change.
         heard: `on_NAME_change` for each state and trigger that the component reports.

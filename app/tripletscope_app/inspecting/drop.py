@@ -14,19 +14,20 @@ from typing import Any
 import streamlit as st
 
 from tripletscope.errors import TripletscopeError
-from tripletscope_app.inspecting import arrivals, mapping_card, view
+from tripletscope_app.inspecting import arrivals, exclusions, mapping_card, view
 from tripletscope_app.inspecting import opened as store
 from tripletscope_app.inspecting.arrivals import Arrived
 from tripletscope_app.inspecting.opened import Opened
 from tripletscope_app.inspecting.samples import SAMPLES, strip
 from tripletscope_app.inspecting.waiting import answer
 
-_COMING, _BEFORE, _TURN, _REFUSED, _BEGUN = (
+_COMING, _BEFORE, _TURN, _REFUSED, _BEGUN, _DIGEST = (
     "inspect.coming",
     "inspect.before",
     "inspect.drop.turn",
     "inspect.drop.refused",
     "inspect.begun",
+    "inspect.digest",
 )
 
 
@@ -176,6 +177,9 @@ def name_in_link(found: Opened) -> str:
 def _settle_view(found: Opened) -> None:
     """A row or finding of the address belongs to the set that it names; for another one they mean nothing."""
     wanted, name = view.get(view.SET), name_in_link(found)
+    if st.session_state.get(_DIGEST) != found.digest:
+        st.session_state[_DIGEST] = found.digest
+        exclusions.forget()
     if wanted != name:
         fresh = (view.ROW, view.POSITIVE, view.FINDING, view.COLOUR, view.SPACE)
         if wanted is not None:

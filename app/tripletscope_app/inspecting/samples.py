@@ -20,6 +20,7 @@ class Sample:
         words: what is in it and why one would look.
         file: below the folder of samples.
         pictures: name of the array of pictures that its card shows some of.
+        planted: whether its faults are known.
     """
 
     key: str
@@ -27,6 +28,7 @@ class Sample:
     words: str
     file: str
     pictures: str = "images"
+    planted: bool = False
 
     @property
     def path(self) -> Path:
@@ -43,6 +45,7 @@ SAMPLES = {
             "1,854 handwritten digits. Wrong labels, copies, outliers and a hub were planted: see whether they are "
             "found.",
             "flawed/digits.npz",
+            planted=True,
         ),
         Sample(
             "emoji",

@@ -42,4 +42,24 @@ STYLE = """<style>
 [class*="st-key-mapping-reason"] [data-testid="stText"] { font-size: .88rem; line-height: 1.4; white-space: pre-wrap;
   overflow-wrap: anywhere; opacity: .8; }
 [class*="st-key-mapping-"] { row-gap: .1rem; }
+dl.health-tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(10.5rem, 1fr)); gap: 0; margin: 0;
+  border-top: 1px solid rgba(128, 136, 150, .3); border-bottom: 1px solid rgba(128, 136, 150, .3); padding: .45rem 0; }
+.health-tiles > div { padding: .1rem .9rem; border-left: 1px solid rgba(128, 136, 150, .3); min-width: 0; }
+.health-tiles > div:first-child { border-left: 0; padding-left: .1rem; }
+.health-tiles dt { font-size: .85rem; font-weight: 550; margin: 0; }
+.health-tiles dd { margin: 0; font-size: 1.4rem; font-weight: 650; line-height: 1.3;
+  font-variant-numeric: tabular-nums; }
+.health-tiles dd.reading { font-size: .82rem; font-weight: 400; line-height: 1.35; opacity: .78; }
+.health-tiles dd.health-bar { position: relative; height: 5px; margin: .25rem 0 .3rem; border-radius: 3px;
+  background: rgba(128, 136, 150, .22); max-width: 10rem; }
+.health-bar b { position: absolute; left: 0; top: 0; bottom: 0; border-radius: 3px; background: #0b6aa8; }
+.health-bar i { position: absolute; top: -3px; bottom: -3px; width: 2px; background: currentColor; }
+.health-bars { width: 100%; max-width: 10rem; height: 24px; display: block; margin: .2rem 0; }
+.health-bars rect { fill: #0b6aa8; }
+.st-key-inspect-notes-health [data-testid="stText"] { font-size: .88rem; line-height: 1.45; white-space: pre-wrap;
+  overflow-wrap: anywhere; opacity: .82; }
+.findings-head { margin: 0; font-size: .9rem; }
+.findings-head b { font-size: 1.05rem; margin-right: .5rem; }
+.findings-head span { opacity: .78; }
+.st-key-inspect-cards { max-height: 40rem; overflow-y: auto; padding: 3px 4px 3px 3px; }
 </style>"""

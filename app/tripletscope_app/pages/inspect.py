@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from tripletscope_app import component
 from tripletscope_app.inspecting import (
     drop,
     findings_panel,
@@ -25,6 +26,7 @@ def inspect() -> None:
     opened = drop.bar()
     if opened is None:
         return
+    component.load_code("inspect")  # for all panels, once
     health_strip.show(opened)
     _workbench(opened)
     mine_panel.show(opened)
