@@ -168,8 +168,10 @@ def test_above_the_size_it_says_how_long_it_takes(
     table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tripletscope.mining.whole_set.EXACT_UP_TO", 50)
-    assert run(table, *COLUMNS, "--out", tmp_path / "t.csv") == 0
+    assert run(table, *COLUMNS, "--search", "exact", "--out", tmp_path / "t.csv") == 0
     assert "an exact search over 90 rows takes about 0 s here" in capsys.readouterr().err
+    assert run(table, *COLUMNS, "--out", tmp_path / "u.csv") == 0
+    assert "an approximate search over 90 rows takes 0 s at the most here; an exact one" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scores", action="store_true", help="similarities too, with --format sentence-transformers")
     parser.add_argument("--raw", action="store_true", help="leave cells as they are that a spreadsheet would run")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
+    parser.add_argument(
+        "--search",
+        choices=("auto", "exact", "approximate"),
+        default="auto",
+        help="compare every anchor with every row, or with the part of the set around it, the recall of which is "
+        "measured (default: auto, exact up to 200,000 rows)",
+    )
+    parser.add_argument("--exact-up-to", type=int, metavar="N", help="rows that --search auto searches exactly")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="searching at once (default: 1)")
     parser.add_argument("--json", action="store_true", help="print what settings.json says")
     parser.add_argument("--quiet", action="store_true", help="no progress")
@@ -101,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
 
         def stage(name: str) -> Callable[[int, int], None]:
             shown.close()  # what is said between two stages must not run into a bar
-            return shown.enter_context(_bar(quiet=args.quiet or name != "mining"))
+            return shown.enter_context(_bar(name, quiet=args.quiet or name in ("reading", "looking", "writing")))
 
         out, rows = write(args, tell, stage)
     tell(f"wrote {out} ({rows:,} triplets, {out.stat().st_size:,} bytes)")
@@ -120,7 +128,8 @@ def write(
     Args:
         args: of the command line.
         tell: called with a sentence, such as a note.
-        stage: called with "reading", "looking", "mining" and "writing" as each begins; gives how far it is told.
+        stage: called with "reading", "looking", "mining" and "writing" as each begins, and within an approximate search
+            with what it does; gives how far it is told.
 
     Raises:
         TripletscopeError: whatever a person can mend.
@@ -177,7 +186,7 @@ def write(
         if args.flagged == "exclude":
             exclude = np.union1d(looked.rows, [] if exclude is None else exclude).astype(np.int64)
     options: dict[str, Any] = {} if args.skip is None else {"skip": args.skip}
-    mined = _mine(opened, classes, given, exclude, filters, per_anchor, options, args, tell, stage("mining"))
+    mined = _mine(opened, classes, given, exclude, filters, per_anchor, options, args, tell, stage)
     stage("writing")
     for note in mined.notes:
         tell(f"note: {note}")
@@ -188,6 +197,7 @@ def write(
             "metadata": Path(args.metadata).name if args.metadata else None,
             "input_digest": digest_of(opened.vectors, classes, opened.ids),
             "mapping": mapping_of(args),
+        "standardise": args.standardise,
             "flagged": "ignore" if looked is None else args.flagged,
             "flagged_rows": None if looked is None else len(looked.rows),
             "kept_findings": [] if looked is None else list(looked.kept),
@@ -210,6 +220,10 @@ def _check(args: argparse.Namespace) -> None:
     Raises:
         SettingError: saying which do not.
     """
+    if args.exact_up_to is not None and args.search != "auto":
+        raise SettingError(f"--exact-up-to is for --search auto; leave it out with {args.search}.")
+    if args.exact_up_to is not None and args.exact_up_to < 0:
+        raise SettingError(f"--exact-up-to is {args.exact_up_to}, but it has to be 0 or more.")
     if args.threads < 1:
         raise SettingError(f"--threads is {args.threads}, but it has to be 1 or more.")
     if args.skip is not None and args.strategy != "top-n-window":
@@ -327,17 +341,25 @@ def _mine(
     options: dict[str, Any],
     args: argparse.Namespace,
     tell: Callable[[str], None],
-    progress: Callable[[int, int], None],
+    stage: Callable[[str], Callable[[int, int], None]],
 ) -> Mined:
     from tripletscope.mining.pairs import count_pairs
-    from tripletscope.mining.whole_set import EXACT_UP_TO, estimated_seconds, mine_rows
+    from tripletscope.mining.whole_set import mine_rows
 
     if per_anchor == "all" and classes is not None:
         pairs = count_pairs(classes[classes >= 0], "all")
         tell(f"all positives: {pairs:,} pairs, up to {pairs * args.negatives_per_anchor:,} triplets")
-    if len(opened) > EXACT_UP_TO and args.strategy != "random":
-        seconds = estimated_seconds(len(opened), len(opened), opened.dim) / args.threads
-        tell(f"an exact search over {len(opened):,} rows takes about {spoken(seconds)} here")
+    if args.strategy != "random":
+        _say_how_long(opened, args, tell)
+    told = stage("mining")
+
+    def progress(done: int, total: int) -> None:
+        told(done, total)
+
+    def on_stage(name: str) -> None:
+        nonlocal told
+        told = stage(name)
+
     return mine_rows(
         opened.vectors,
         classes,
@@ -354,9 +376,30 @@ def _mine(
         pairs=given,
         seed=args.seed,
         threads=args.threads,
+        search=args.search,
+        exact_up_to=args.exact_up_to,
         progress=progress,
+        on_stage=on_stage,
         **options,
     )
+
+
+def _say_how_long(opened: EmbeddingSet, args: argparse.Namespace, tell: Callable[[str], None]) -> None:
+    """Nothing; of a set that is large, or where asked to be approximate, the time is told before it is spent."""
+    from tripletscope.mining.whole_set import estimated_at_most, estimated_seconds, is_approximate
+
+    rows, roughly = len(opened), is_approximate(len(opened), args.search, args.exact_up_to)
+    if not roughly and not is_approximate(rows, "auto", None):
+        return
+    exact = spoken(estimated_seconds(rows, rows, opened.dim) / args.threads)
+    if roughly:
+        most = spoken(estimated_at_most(rows, opened.dim) / args.threads)
+        tell(
+            f"an approximate search over {rows:,} rows takes {most} at the most here; an exact one takes about {exact} "
+            "(--search exact)"
+        )
+    else:
+        tell(f"an exact search over {rows:,} rows takes about {exact} here")
 
 
 def spoken(seconds: float) -> str:
@@ -372,7 +415,7 @@ def spoken(seconds: float) -> str:
 
 
 @contextmanager
-def _bar(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+def _bar(name: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     """A bar with the time left on a terminal, a line every ten seconds in a log."""
     if quiet:
         yield lambda done, total: None
@@ -382,9 +425,9 @@ def _bar(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
 
         def line(done: int, total: int) -> None:
             nonlocal last
-            if time.monotonic() - last >= 10:
+            if time.monotonic() - last >= 10 and done:
                 last = time.monotonic()
-                say(f"{done / total:.0%} of the anchors  {spoken((last - began) * (total - done) / done)} left")
+                say(f"{name}: {done / total:.0%} of the anchors  {spoken((last - began) * (total - done) / done)} left")
 
         yield line
         return
@@ -393,7 +436,7 @@ def _bar(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
 
     columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), progress.TaskProgressColumn())
     with progress.Progress(*columns, progress.TimeRemainingColumn(), console=Console(stderr=True)) as bar:
-        task = bar.add_task("mining", total=None)
+        task = bar.add_task(name, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 

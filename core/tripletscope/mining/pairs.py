@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from tripletscope.errors import DataError, SettingError
-from tripletscope.mining.search import nearest
+from tripletscope.mining.approximate import Searcher
 from tripletscope.mining.shard import Report, Shard, measure
 from tripletscope.seeding import derive_seed
 
@@ -54,7 +54,14 @@ def count_pairs(classes: np.ndarray, per_anchor: int | Literal["all"]) -> int:
 
 
 def choose(
-    shard: Shard, per_anchor: int | Literal["all"], choice: Choice, seed: int, progress: Report | None = None
+    shard: Shard,
+    per_anchor: int | Literal["all"],
+    choice: Choice,
+    seed: int,
+    search: Searcher,
+    progress: Report | None = None,
+    *,
+    columns: np.ndarray | None = None,
 ) -> Pairs:
     """The positives of every anchor whose class has another row and which has a negative.
 
@@ -63,20 +70,23 @@ def choose(
         per_anchor: so many of each anchor, all of a smaller class; or "all".
         choice: which: the nearest, the farthest (ties by row), or different ones by lot.
         seed: of the lots; an anchor's depend on nothing but the seed, its row and the size of its class.
+        search: what finds the nearest or farthest.
         progress: of the search for the nearest or farthest.
+        columns: of these anchors alone, by place in the shard, rising; None for all of them.
 
     Raises:
         SettingError: more than 50 million pairs.
     """
     rows = count_pairs(shard.classes, per_anchor)
-    if rows > MOST_ROWS:
+    if rows > MOST_ROWS and columns is None:
         raise SettingError(
             f"That would be {rows:,} pairs of anchor and positive, and {MOST_ROWS:,} are the most: "
             "ask for fewer positives per anchor."
         )
     start, stop = shard.ranges(shard.classes)
     sizes = stop - start
-    columns = np.flatnonzero((sizes > 1) & (sizes < len(shard)))
+    if columns is None:
+        columns = np.flatnonzero((sizes > 1) & (sizes < len(shard)))
     if per_anchor == "all":
         counts = sizes[columns] - 1
         first = _starts(counts)
@@ -100,7 +110,7 @@ def choose(
         first = _starts(np.bincount(line, minlength=len(columns)))
     else:
         farthest = choice == "farthest"
-        found = nearest(shard.queries(columns), shard, per_anchor, own=True, farthest=farthest, progress=progress)
+        found = search.own(shard.queries(columns), per_anchor, farthest=farthest, progress=progress)
         line, _ = there = np.nonzero(found.row >= 0)
         first = _starts(np.bincount(line, minlength=len(columns)))
         rows_of = shard.rows[columns[line]]

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from tripletscope.errors import SettingError, UnknownNameError
+from tripletscope.mining.approximate import Exact, Searcher
 from tripletscope.mining.filters import floors
 from tripletscope.mining.pairs import Choice, Pairs
 from tripletscope.mining.questions import Lots, Queries, TopK
-from tripletscope.mining.search import drawn, nearest
 from tripletscope.mining.shard import Report, Shard, measure
 from tripletscope.seeding import derive_seed
 
@@ -36,6 +36,7 @@ class Task:
         seed: of the lots.
         params: parameters of the strategy.
         progress: called as progress(done, all).
+        searcher: what answers; None for an exact search of the shard.
     """
 
     shard: Shard
@@ -46,6 +47,12 @@ class Task:
     seed: int
     params: dict[str, float]
     progress: Report | None = None
+    searcher: Searcher | None = None
+
+    @property
+    def search(self) -> Searcher:
+        """What answers."""
+        return Exact(self.shard) if self.searcher is None else self.searcher
 
     @property
     def floor(self) -> np.ndarray:
@@ -66,6 +73,8 @@ class Task:
         return keys
 
 
+#: What a draw is asked for.
+ANY = "anchors that have a negative to draw"
 Picker = Callable[[Task], TopK]
 
 
@@ -90,9 +99,10 @@ class WholeSetStrategy:
 
 def nearest_negatives(task: Task) -> TopK:
     """The k nearest negatives of each pair; one search an anchor where no filter tells its pairs apart."""
+    of = "nearest negatives" if task.k == 1 else f"{task.k} nearest negatives"
     if task.filters:
-        return nearest(task.queries(task.floor), task.shard, task.k, progress=task.progress)
-    found = nearest(task.shard.queries(task.pairs.columns), task.shard, task.k, progress=task.progress)
+        return task.search.nearest(task.queries(task.floor), task.k, of=of, progress=task.progress)
+    found = task.search.nearest(task.shard.queries(task.pairs.columns), task.k, of=of, progress=task.progress)
     line = np.repeat(np.arange(len(task.pairs.columns)), np.diff(task.pairs.first))
     return found if len(line) == len(found.row) else TopK(found.distance[line], found.row[line])
 
@@ -110,7 +120,9 @@ def semi_hard(task: Task) -> TopK:
     """The k nearest negatives with 0 < gap < margin."""
     d_ap = task.pairs.distance
     low = np.maximum(np.nextafter(d_ap, np.float32(np.inf)), task.floor)
-    found = nearest(task.queries(low), task.shard, task.k, progress=task.progress)
+    of = "nearest semi-hard negatives" if task.k == 1 else f"{task.k} nearest semi-hard negatives"
+    asked = task.queries(low, first_at_gap(d_ap, task.margin))
+    found = task.search.nearest(asked, task.k, of=of, progress=task.progress)
     outside = (found.row >= 0) & (found.distance - d_ap[:, None] >= np.float32(task.margin))
     return TopK(np.where(outside, np.float32(np.inf), found.distance), np.where(outside, -1, found.row))
 
@@ -121,7 +133,9 @@ def semi_hard_random(task: Task) -> TopK:
     low = np.maximum(np.nextafter(d_ap, np.float32(np.inf)), task.floor)
     high = first_at_gap(d_ap, task.margin)
     keys = task.keys("semi-hard-random")
-    return drawn(task.queries(low, high, keys), task.shard, task.k, progress=task.progress)
+    return task.search.drawn(
+        task.queries(low, high, keys), task.k, of="anchors that have a semi-hard negative", progress=task.progress
+    )
 
 
 def uniform(task: Task) -> TopK:
@@ -131,7 +145,12 @@ def uniform(task: Task) -> TopK:
     shard, pairs, keys = task.shard, task.pairs, task.keys("random")
     if task.filters:
         high = np.full(len(pairs), np.inf, np.float32)
-        return drawn(task.queries(task.floor, high, keys), shard, task.k, progress=task.progress)
+        return task.search.drawn(
+            task.queries(task.floor, high, keys),
+            task.k,
+            of="anchors that have a negative to draw",
+            progress=task.progress,
+        )
     column = np.repeat(pairs.columns, np.diff(pairs.first))
     start, stop = shard.ranges(shard.classes[column])
     places = np.full((len(pairs), task.k), -1, np.int64)
@@ -160,7 +179,13 @@ def distance_weighted(task: Task) -> TopK:
     high = np.full(len(task.pairs), named, np.float32)
     keys = task.keys("distance-weighted")
     lots = Lots(True, dim, ceiling)
-    return drawn(task.queries(task.floor, high, keys), shard, task.k, lots=lots, progress=task.progress)
+    return task.search.drawn(
+        task.queries(task.floor, high, keys),
+        task.k,
+        lots=lots,
+        of="anchors that have a negative to draw",
+        progress=task.progress,
+    )
 
 
 def first_at_gap(d_ap: np.ndarray, gap: float) -> np.ndarray:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -103,14 +103,13 @@ def one_thread() -> Iterator[None]:
 class Nearest:
     """The k nearest or farthest, in blocks of anchors."""
 
-    #: So many anchors are looked for together.
-    def block_rows(self) -> int:
-        """How many anchors make a block."""
-        return TILE_ROWS
-
     def __init__(self, queries: Queries, shard: Shard, k: int, own: bool = False, farthest: bool = False) -> None:
         self.queries, self.shard, self.k, self.own = queries, shard, k, own
         self.farthest, self.sign = farthest, np.float32(-1 if farthest else 1)
+
+    def block_rows(self) -> int:
+        """How many anchors make a block."""
+        return TILE_ROWS
 
     def nobody(self, queries: int) -> TopK:
         """Empty lists for so many queries."""
@@ -191,7 +190,7 @@ class Nearest:
         start, stop = self.shard.ranges(part.classes)
         begin, end = (int(start.min()), int(stop.max())) if self.own else (0, len(self.shard))
         anchors = np.arange(len(left))
-        for scores, at in product(left, self.shard.made.rows, begin, end):
+        for scores, at in product(left, self.shard.made.rows, begin, end, workspace(len(left), end - begin)):
             yield Tile(scores, at, anchors, start, stop)
 
     def listed(self, part: Queries, found: TopK, size: int) -> np.ndarray:
@@ -331,14 +330,20 @@ def centred(part: Queries, shard: Shard) -> tuple[np.ndarray, np.ndarray]:
     return made, squared_lengths(made)
 
 
-def product(left: np.ndarray, columns: np.ndarray, begin: int, end: int) -> Iterator[tuple[np.ndarray, int]]:
-    """The product with so many columns at a time, and the number of the first; the array is used again."""
+def workspace(anchors: int, columns: int) -> Any:
+    """Room for a tile of the product, a flat tensor."""
+    import torch
+
+    return torch.empty(anchors * min(TILE_COLUMNS, max(0, columns)))
+
+
+def product(left: np.ndarray, columns: np.ndarray, begin: int, end: int, room: Any) -> Iterator[tuple[np.ndarray, int]]:
+    """The product with so many columns at a time, and the number of the first; they share the room."""
     import torch
 
     rows, right = torch.from_numpy(left), torch.from_numpy(columns)
-    out = torch.empty(len(left) * min(TILE_COLUMNS, max(0, end - begin)))
     for at in range(begin, end, TILE_COLUMNS):
         width = min(TILE_COLUMNS, end - at)
-        tile = out[: len(left) * width].view(len(left), width)
+        tile = room[: len(left) * width].view(len(left), width)
         torch.mm(rows, right[at : at + width].T, out=tile)
         yield tile.numpy(), at

@@ -10,6 +10,7 @@ order of the search.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ class Centred:
 
 
 class Shard:
-    """Rows of a set made ready for search, in class order; or cell after cell, and in each by class.
+    """Rows of a set made ready for search, in class order.
 
     Args:
         vectors: (N, D) numbers, the rows that take part finite; float32 and float16 are left where they are.
@@ -71,7 +72,7 @@ class Shard:
         distance: "euclidean", "squared-euclidean" or "cosine" (1 - s; a row of zeros is at 0.5 from all others).
         threads: how many blocks of anchors are searched at once; changes no answer.
         places: (n,) which rows of `vectors` these are; None for all.
-        cells: (n,) the cell of each row; None: one for all.
+        scales: (N,) of `scales_of`, where they are known.
 
     Raises:
         UnknownNameError: for any other distance.
@@ -94,19 +95,20 @@ class Shard:
         threads: int = 1,
         *,
         places: np.ndarray | None = None,
-        cells: np.ndarray | None = None,
+        scales: np.ndarray | None = None,
     ) -> None:
         if distance not in DISTANCES:
             raise UnknownNameError("distance", distance, DISTANCES)
         self.distance, self.threads = distance, threads
+        if scales is not None:
+            self.__dict__["scales"] = scales
         single = vectors.dtype in (np.float32, np.float16) and vectors.flags.c_contiguous
         self.vectors = np.asarray(vectors) if single else np.ascontiguousarray(vectors, dtype=np.float32)
         count = len(vectors) if places is None else len(places)
         numbers = np.arange(count) if rows is None else np.asarray(rows)
-        order = np.lexsort((numbers, classes) if cells is None else (numbers, classes, cells))
+        order = np.lexsort((numbers, classes))
         self.rows = numbers[order].astype(np.int64, copy=False)
         self.classes = np.asarray(classes)[order].astype(np.int64, copy=False)
-        self.cells = None if cells is None else cells[order]
         self.order = np.asarray(order if places is None else places[order]).astype(np.int64, copy=False)
         _ = self.frame  # says what is too long
 
@@ -153,6 +155,14 @@ class Shard:
     def forget(self) -> None:
         """Nothing; the copy is given back, and made again when wanted."""
         self.__dict__.pop("made", None)
+
+    def in_cells(self, cells: np.ndarray) -> Shard:
+        """The same rows cell after cell, and within a cell by class; `cells` (n,) is the cell of each column."""
+        order = np.argsort(cells, kind="stable")
+        other = copy.copy(self)
+        other.forget()
+        other.order, other.rows, other.classes = self.order[order], self.rows[order], self.classes[order]
+        return other
 
     def scaled(self, places: np.ndarray) -> np.ndarray:
         """(n, D) float64 rows of `vectors`, at length 1 for cosine."""

@@ -5,16 +5,26 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tripletscope.errors import DataError, SettingError, UnknownNameError
-from tripletscope.mining import filters as filter_names
+from tripletscope.errors import SettingError, UnknownNameError
 from tripletscope.mining import pairs as positives
 from tripletscope.mining import picks
+from tripletscope.mining.approximate import MEASURED, MOST_CELLS, SETTLED, Approximate, Exact, Quality, Searcher
+from tripletscope.mining.entrance import (
+    check_finite,
+    check_lengths,
+    check_numbers,
+    grouped,
+    limits_of,
+    opened,
+    order_of,
+    rows_kept,
+)
 from tripletscope.mining.shard import DISTANCES, Report, Shard
 from tripletscope.schema import TRIPLET_TEXTS, TRIPLETS
 from tripletscope.zones import ZONES, zone_codes_numpy
@@ -22,8 +32,9 @@ from tripletscope.zones import ZONES, zone_codes_numpy
 if TYPE_CHECKING:
     import pandas
 
-#: Up to so many rows an exact search is a matter of minutes; beyond it the time is said beforehand.
+#: Up to so many rows an exact search is a matter of minutes; beyond it the search is approximate unless told otherwise.
 EXACT_UP_TO = 200_000
+SEARCHES = ("auto", "exact", "approximate")
 
 
 @dataclass(frozen=True)
@@ -116,6 +127,7 @@ def mine(
     exclude: Any = None,
     filters: Mapping[str, float | None] | Sequence[str] | None = None,
     pairs: Sequence[tuple[Any, Any]] | None = None,
+    search: str = "auto",
     seed: int = 0,
     texts: Sequence[str] | None = None,
     flags: Sequence[str] | None = None,
@@ -124,8 +136,10 @@ def mine(
 ) -> pandas.DataFrame:
     """The triplets that a strategy picks when the whole set is its batch: a table with the triplet CSV's columns.
 
-    Exact: no index, no sample. Distances are taken by differences and rounded to float32 once; among equals the row
-    whose id comes first is taken. The same input and seed give the same table, in whatever order the rows come.
+    Exact, without index or sample, up to 200,000 rows, and above where `search` says so; else each anchor is compared
+    with the part of the set around it, and the recall is measured. Distances are taken by differences and rounded to
+    float32 once; among equals the row whose id comes first is taken. The same input and seed give the same table, and
+    an exact one in whatever order the rows come.
 
     Args:
         embeddings: (N, D) numbers; NumPy, torch or lists.
@@ -145,6 +159,7 @@ def mine(
             compare cosine similarities, so other distances need vectors of length 1.
         pairs: (anchor id, positive id) of a set without classes; rows that a chain of pairs joins are never negatives
             of one another, and all other rows are.
+        search: "exact", "approximate", or "auto", which is exact up to 200,000 rows.
         seed: of the draws.
         texts: (N,) texts for the table.
         flags: (N,) names of findings about each row.
@@ -168,8 +183,8 @@ def mine(
     """
     import pandas
 
-    vectors, classes, names, ids = _opened(embeddings, labels, ids, pairs)
-    _check_lengths(len(vectors), texts=texts, flags=flags)
+    vectors, classes, names, ids = opened(embeddings, labels, ids, pairs)
+    check_lengths(len(vectors), texts=texts, flags=flags)
     mined = mine_rows(
         vectors,
         classes,
@@ -184,9 +199,13 @@ def mine(
         exclude=exclude,
         filters=filters,
         pairs=pairs,
+        search=search,
+        exact_up_to=None,
         seed=seed,
         threads=1,
         progress=progress,
+        on_stage=None,
+        searcher=None,
         **params,
     )
     labels_of = np.full(len(vectors), "", dtype=object) if classes is None else names[classes]
@@ -210,29 +229,39 @@ def mine_rows(
     exclude: Any = None,
     filters: Mapping[str, float | None] | Sequence[str] | None = None,
     pairs: Sequence[tuple[Any, Any]] | None = None,
+    search: str = "auto",
+    exact_up_to: int | None = None,
     seed: int = 0,
     threads: int = 1,
     progress: Report | None = None,
+    on_stage: Callable[[str], None] | None = None,
+    searcher: Callable[[Shard], Searcher] | None = None,
     **params: float | int,
 ) -> Mined:
     """The same by row, for programs: `vectors` (N, D), `classes` (N,) numbers with -1 for no label, `ids` (N,).
 
-    `threads` search at once, which changes no triplet.
+    `vectors` stay as they are, float16 or memory-mapped; one float32 copy is made of the rows that take part.
+
+    What `mine` does not have: `exact_up_to` rows (EXACT_UP_TO unless given) are searched exactly where `search` is
+    "auto"; `threads` search at once, which changes no triplet; `on_stage` is called with the name of each stage of an
+    approximate search as it begins; `searcher` makes what searches the set, exactly, where that is not this machine.
 
     Raises:
         DataError, SettingError, UnknownNameError: as `mine`.
     """
+    if search not in SEARCHES:
+        raise UnknownNameError("search", search, SEARCHES)
     chosen = picks.get(strategy)
     settled = picks.settled(chosen, params)
-    limits = _limits(filters)
+    limits = limits_of(filters)
     if distance not in DISTANCES:
         raise UnknownNameError("distance", distance, DISTANCES)
-    _check_numbers(margin, positives_per_anchor, negatives_per_anchor, cap_per_negative, cap_per_pair)
+    check_numbers(margin, positives_per_anchor, negatives_per_anchor, cap_per_negative, cap_per_pair)
     notes: list[str] = []
-    kept = _kept(len(vectors), classes, exclude, notes)
-    kept = kept[_order_of(ids[kept])]  # ties go to the first id, so from here on row order is id order
-    _check_finite(vectors, kept, ids)
-    groups, anchor, positive = _grouped(classes, ids, kept, pairs, notes)
+    kept = rows_kept(len(vectors), classes, exclude, notes)
+    kept = kept[order_of(ids[kept])]  # ties go to the first id, so from here on row order is id order
+    check_finite(vectors, kept, ids)
+    groups, anchor, positive = grouped(classes, ids, kept, pairs, notes)
     shard = Shard(vectors, groups, distance=distance, threads=threads, places=kept)
     if limits and distance != "cosine" and not shard.is_unit():
         raise SettingError(
@@ -240,18 +269,25 @@ def mine_rows(
             "choose the cosine distance or normalise them."
         )
     both = _Progress(progress)
+    roughly = searcher is None and is_approximate(len(kept), search, exact_up_to)
+    stage = (on_stage if roughly else None) or (lambda name: None)
+    looking: Searcher = Approximate(shard, seed, stage) if roughly else (searcher or Exact)(shard)
+    stage("choosing positives")
     if anchor is not None and positive is not None:
         found = positives.given(shard, anchor, positive)
     else:
         per_anchor = 1 if positives_per_anchor is None else positives_per_anchor
         searches = per_anchor != "all" and chosen.positives != "random"
-        found = positives.choose(shard, per_anchor, chosen.positives, seed, both.stage(2) if searches else None)
+        found = positives.choose(
+            shard, per_anchor, chosen.positives, seed, looking, both.stage(2) if searches else None
+        )
     if len(found) * negatives_per_anchor > positives.MOST_ROWS:
         raise SettingError(
             f"That would be up to {len(found) * negatives_per_anchor:,} triplets, and {positives.MOST_ROWS:,} are the "
             "most: ask for fewer positives or negatives per anchor."
         )
-    task = picks.Task(shard, found, margin, negatives_per_anchor, limits, seed, settled, both.stage(1))
+    stage("searching")
+    task = picks.Task(shard, found, margin, negatives_per_anchor, limits, seed, settled, both.stage(1), looking)
     top = chosen.pick(task)
     line, _ = there = np.nonzero(top.row >= 0)
     a, p, n = found.anchor[line], found.positive[line], top.row[there]
@@ -278,12 +314,15 @@ def mine_rows(
         "pairs_abstained": abstained,
         "rows_capped": mined_rows - len(order),
         "rows": len(order),
-        "exact": True,
-        "recall": 1.0,
+        **_told(looking.quality if isinstance(looking, Approximate) else None),
     }
     if settings["positives_per_anchor"] is None:
         settings["positives_per_anchor"] = 1
-    if abstained:
+    if isinstance(looking, Approximate) and looking.quality is not None:
+        notes.append(_said(looking.quality))
+        if abstained:
+            notes.append(f"For {abstained:,} of {len(found):,} pairs no negative was found that the strategy may pick.")
+    elif abstained:
         notes.append(f"{abstained:,} of {len(found):,} pairs have no negative that the strategy may pick.")
     if mined_rows > len(order):
         notes.append(f"{mined_rows - len(order):,} of {mined_rows:,} triplets were left out by the caps.")
@@ -298,6 +337,13 @@ def mine_rows(
         float(margin),
         settings,
         tuple(notes),
+    )
+
+
+def is_approximate(rows: int, search: str, exact_up_to: int | None = None) -> bool:
+    """Whether a set of so many rows is searched approximately."""
+    return search == "approximate" or (
+        search == "auto" and rows > (EXACT_UP_TO if exact_up_to is None else exact_up_to)
     )
 
 
@@ -319,6 +365,12 @@ def estimated_seconds(anchors: int, rows: int, dim: int) -> float:
     return tiles * each / 0.65  # the search reaches about two thirds of the product's speed
 
 
+def estimated_at_most(rows: int, dim: int) -> float:
+    """About how long an approximate search takes at the most, in the same way: where the cells tell little."""
+    sample = MEASURED + SETTLED
+    return estimated_seconds(sample, rows, dim) + 1.3 * MOST_CELLS * estimated_seconds(rows, rows, dim)
+
+
 def digest_of(vectors: np.ndarray, classes: np.ndarray | None, ids: np.ndarray) -> str:
     """A digest of what decides the triplets: vectors, classes and ids."""
     digest = hashlib.blake2b(digest_size=16)
@@ -331,181 +383,39 @@ def digest_of(vectors: np.ndarray, classes: np.ndarray | None, ids: np.ndarray) 
     return digest.hexdigest()
 
 
-# ---- what comes in at the door
-
-
-def _opened(
-    embeddings: Any, labels: Any, ids: Any, pairs: Any
-) -> tuple[np.ndarray, np.ndarray | None, np.ndarray, np.ndarray]:
-    """(vectors, classes, class names, ids) of what a caller gave."""
-    import pandas
-
-    vectors = embeddings.detach().cpu().numpy() if hasattr(embeddings, "detach") else np.asarray(embeddings)
-    if vectors.ndim != 2 or vectors.dtype.kind not in "fiu" or not vectors.shape[1]:
-        raise DataError(
-            f"The embeddings are {vectors.ndim}-dimensional of type {vectors.dtype} and shape {vectors.shape}; "
-            "give one row of numbers for each sample, (N, D)."
-        )
-    classes, names = None, np.empty(0, dtype=object)
-    if labels is None:
-        if pairs is None:
-            raise DataError("There are neither labels nor pairs: give one of them, so that there are positives.")
-    else:
-        given = labels.detach().cpu().numpy() if hasattr(labels, "detach") else labels
-        column = pandas.Series(list(given), dtype=object)
-        _check_lengths(len(vectors), labels=column)
-        classes, found = pandas.factorize(column)
-        names = np.append(np.asarray(found, dtype=object), "")  # -1 finds the empty name
-    if ids is None:
-        numbers = np.arange(len(vectors))
-    else:
-        numbers = ids.detach().cpu().numpy() if hasattr(ids, "detach") else np.asarray(ids)
-        if numbers.dtype.kind not in "iu":
-            numbers = np.array([str(one) for one in ids], dtype=object)
-    _check_lengths(len(vectors), ids=numbers)
-    return vectors, None if classes is None else np.asarray(classes), names, numbers
-
-
-def _check_lengths(rows: int, **columns: Any) -> None:
-    for name, column in columns.items():
-        if column is not None and len(column) != rows:
-            raise DataError(f"There are {rows:,} embeddings and {len(column):,} {name}: give one for each row.")
-
-
-def _check_numbers(
-    margin: float, per_anchor: int | str | None, negatives: int, per_negative: int | None, per_pair: int | None
-) -> None:
-    if not (math.isfinite(margin) and margin > 0):
-        raise SettingError(f"The margin is {margin}; it must be a number above 0, in the unit of the distance.")
-    if isinstance(per_anchor, str) and per_anchor != "all":
-        raise SettingError(f"positives_per_anchor is {per_anchor!r}; it must be a whole number from 1 on, or 'all'.")
-    whole = {
-        "positives_per_anchor": None if isinstance(per_anchor, str) else per_anchor,
-        "negatives_per_anchor": negatives,
-        "cap_per_negative": per_negative,
-        "cap_per_pair": per_pair,
-    }
-    for name, value in whole.items():
-        if value is not None and value < 1:
-            raise SettingError(f"{name} is {value}; it must be a whole number from 1 on.")
-
-
-def _limits(filters: Mapping[str, float | None] | Sequence[str] | None) -> dict[str, float]:
-    """Filter -> number, defaults filled in."""
-    if isinstance(filters, str):
-        filters = [filters]
-    given = filters if isinstance(filters, Mapping) else dict.fromkeys(filters or ())
-    limits = {}
-    for one in filter_names.all():
-        if one.name in given:
-            value = given[one.name]
-            limits[one.name] = one.default if value is None else float(value)
-    for name in given:
-        filter_names.get(name)
-    filter_names.floors(limits, np.zeros(1, np.float32), "cosine")  # says what is out of range
-    return limits
-
-
-def _kept(rows: int, classes: np.ndarray | None, exclude: Any, notes: list[str]) -> np.ndarray:
-    """Rows that take part, rising."""
-    part = np.ones(rows, bool)
-    if classes is not None and (bare := int((classes < 0).sum())):
-        part &= classes >= 0
-        notes.append(f"{bare:,} rows have no label and take no part.")
-    if exclude is not None:
-        out = np.asarray(exclude)
-        if out.dtype == bool:
-            _check_lengths(rows, exclude=out)
-            out = np.flatnonzero(out)
-        elif out.size and (out.dtype.kind not in "iu" or int(out.min()) < 0 or int(out.max()) >= rows):
-            raise DataError(f"exclude names rows that are not there: give numbers from 0 to {rows - 1}, or booleans.")
-        if out.size:
-            before = int(part.sum())
-            part[out] = False
-            notes.append(f"{before - int(part.sum()):,} rows were excluded.")
-    return np.flatnonzero(part)
-
-
-def _order_of(ids: np.ndarray) -> np.ndarray:
-    """The order of the ids.
-
-    Raises:
-        DataError: an id that comes twice.
-    """
-    order = np.argsort(ids, kind="stable")
-    rising = ids[order]
-    twice = np.flatnonzero(rising[1:] == rising[:-1])
-    if twice.size:
-        raise DataError(f"The id {rising[int(twice[0])]!r} comes twice: ids must tell rows apart.")
-    return np.asarray(order)
-
-
-def _check_finite(vectors: np.ndarray, kept: np.ndarray, ids: np.ndarray) -> None:
-    """Nothing.
-
-    Raises:
-        DataError: a row that takes part has a number that float32 does not hold.
-    """
-    rising = np.sort(kept)  # in the order of the file, which may lie on disk
-    block = max(1, 2**20 // vectors.shape[1])
-    for at in range(0, len(rising), block):
-        with np.errstate(over="ignore"):
-            good = np.isfinite(vectors[rising[at : at + block]].astype(np.float32, copy=False)).all(axis=1)
-        if not good.all():
-            row = int(rising[at + int(np.flatnonzero(~good)[0])])
-            raise DataError(
-                f"Row {row} of the embeddings (id {ids[row]!r}) has a number that is not finite, or too large for "
-                "float32: mend it or exclude the row."
-            )
-
-
-def _grouped(
-    classes: np.ndarray | None, ids: np.ndarray, kept: np.ndarray, pairs: Any, notes: list[str]
-) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-    """(classes of the kept rows, anchors, positives); the last two are None where positives are chosen by class."""
-    anchor = positive = None
-    if pairs is not None:
-        place = {str(one): at for at, one in enumerate(ids[kept].tolist())}
-        known = {str(one) for one in ids.tolist()} if len(kept) < len(ids) else place.keys()
-        found = []
-        for number, (one, other) in enumerate(pairs, start=1):
-            for end in (one, other):
-                if str(end) not in known:
-                    raise DataError(f"Pair {number} names the id {str(end)!r}, which no row has.")
-            if str(one) in place and str(other) in place:
-                found.append((place[str(one)], place[str(other)]))
-        if len(found) < len(pairs):
-            notes.append(f"{len(pairs) - len(found):,} pairs name a row that takes no part.")
-        if not found:
-            raise DataError("No pair is left to mine for: give pairs of rows that take part.")
-        anchor, positive = (np.array(column, dtype=np.int64) for column in zip(*found, strict=True))
-    if classes is not None:
-        groups = np.asarray(classes)[kept].astype(np.int64)
-        if anchor is not None and positive is not None and (apart := groups[anchor] != groups[positive]).any():
-            one, other = (ids[kept[ends[int(np.flatnonzero(apart)[0])]]] for ends in (anchor, positive))
-            raise DataError(f"The pair of {str(one)!r} and {str(other)!r} has two labels: mend one, or give no labels.")
-    else:
-        assert anchor is not None
-        assert positive is not None
-        groups = positives.components(len(kept), anchor, positive)
-    # Numbered as they come in id order, so that nothing depends on the order of rows or on the names of classes.
-    _, begin, groups = np.unique(groups, return_index=True, return_inverse=True)
-    groups = np.argsort(np.argsort(begin))[groups]
-    sizes = np.unique(groups, return_counts=True)[1]
-    if len(sizes) < 2:
-        what = "class" if classes is not None else "group of paired rows"
-        raise DataError(f"All {len(kept):,} rows that take part are of one {what}: there is no negative to mine.")
-    if anchor is None and int(sizes.max()) < 2:
-        raise DataError(
-            f"Each of the {len(kept):,} rows that take part has a label of its own, so no anchor has a positive: "
-            "choose another label column, or give pairs."
-        )
-    if anchor is None and (single := int((sizes == 1).sum())):
-        notes.append(f"{single:,} classes have one row, which can be a negative but no anchor.")
-    return groups, anchor, positive
-
-
 # ---- what goes out
+
+
+def _told(quality: Quality | None) -> dict[str, Any]:
+    """What settings say of the search."""
+    if quality is None:
+        return {"exact": True, "recall": 1.0}
+    return {
+        "exact": False,
+        "recall": round(quality.recall, 4),
+        "recall_anchors": quality.anchors,
+        "recall_of": quality.of,
+        "recall_of_any": round(quality.some, 4),
+        "cells": quality.cells,
+        "cells_looked_in": quality.looked_in,
+        "share_asked_again": round(quality.pooled, 4),
+        "share_without_negative": round(quality.empty, 4),
+    }
+
+
+def _said(quality: Quality) -> str:
+    """The same in a sentence."""
+    where = (
+        f"each anchor looked in {quality.looked_in:,} of {quality.cells:,} cells"
+        if not quality.by_lot
+        else "negatives were drawn from a part of the set"
+    )
+    verb = "serves" if quality.by_lot else "finds"
+    missed = "; an exact search finds all of them" if quality.recall < 0.9 else ""
+    return (
+        f"The search was approximate: {where}. By the exact answers to {quality.anchors:,} anchors it {verb} "
+        f"{quality.recall:.1%} of the {quality.of}{missed}."
+    )
 
 
 def _capped(
