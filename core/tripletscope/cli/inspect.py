@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tripletscope.cli.command import Command
-from tripletscope.cli.source import add_source, open_source
+from tripletscope.cli.mine import read_excluded
+from tripletscope.cli.source import add_source, look_source, mapping_of
+from tripletscope.embeddings.cleaned import ENDINGS as CLEANED
+from tripletscope.embeddings.cleaned import clean_rows, ending_of, write_cleaned
 from tripletscope.errors import SettingError
 
 if TYPE_CHECKING:
@@ -29,6 +32,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--excluded", metavar="FILE", help="ids that mining should leave out, one a line, for --exclude"
     )
+    parser.add_argument(
+        "--cleaned", metavar="FILE", help="the rows that stay, with all columns: .npz, .npy, .csv, .parquet, .jsonl ..."
+    )
+    parser.add_argument(
+        "--keep-finding",
+        action="append",
+        default=[],
+        metavar="CHECK",
+        help="do not leave out what this check found; may be given more than once",
+    )
+    parser.add_argument("--exclude", metavar="FILE", help="text file of further ids to leave out, one a line")
     parser.add_argument("--largest", type=int, metavar="N", help="of larger sets look at N rows (default: 60,000)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of that draw (default: 0)")
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
@@ -37,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes or prints the findings; they are no refusal, so the exit code stays 0."""
-    places = [Path(one) for one in (args.out, args.excluded) if one]
+    places = [Path(one) for one in (args.out, args.excluded, args.cleaned) if one]
     for place in places:
         if place.exists() and not args.overwrite:
             raise SettingError(f"{place} exists: choose another name, or add --overwrite.")
@@ -45,15 +59,23 @@ def run(args: argparse.Namespace) -> int:
             raise SettingError(f"There is no folder {place.parent}: make it first.")
     if args.out and not args.out.lower().endswith(ENDINGS):
         raise SettingError(f"{args.out} is of no kind that can be written: let --out end in .html or .json.")
+    if args.cleaned and ending_of(args.cleaned) is None:
+        raise SettingError(
+            f"{args.cleaned} is of no kind that can be written: let --cleaned end in {', '.join(CLEANED)}."
+        )
     if args.largest is not None and args.largest < 2:
         raise SettingError(f"--largest is {args.largest}, but it has to be 2 or more.")
 
     from tripletscope.inspection import inspect_set
     from tripletscope.inspection.inspector import LARGEST
+    from tripletscope.inspection.looked import left_out
 
-    given = open_source(args)
+    source = look_source(args)
+    given = source.build(mapping_of(args) or None, standardise=args.standardise)
+    further = read_excluded(Path(args.exclude), given) if args.exclude else None
     seen = inspect_set(given, distance=args.distance, largest=args.largest or LARGEST, seed=args.seed)
     told = json.dumps(seen.to_dict(), indent=2, ensure_ascii=False) + "\n"
+    out = left_out(given, seen.to_dict(), keep=args.keep_finding, further=further)
     if args.out and args.out.lower().endswith(".json"):
         _write(Path(args.out), told)
     elif args.out:
@@ -61,7 +83,11 @@ def run(args: argparse.Namespace) -> int:
 
         _write(Path(args.out), render(seen))
     if args.excluded:
-        _write(Path(args.excluded), "".join(f"{one}\n" for one in seen.excluded))
+        _write(Path(args.excluded), "".join(f"{given.id_of(row)}\n" for row in out.tolist()))
+    if args.cleaned:
+        mapping = source.mapping(mapping_of(args) or None)
+        stay = clean_rows(given, out)
+        write_cleaned(source.table, stay, args.cleaned, vector=mapping.vector, overwrite=args.overwrite)
     if args.json:
         print(told, end="")
     else:

@@ -10,6 +10,7 @@ from tripletscope.errors import SettingError
 
 if TYPE_CHECKING:
     from tripletscope.embeddings.embedding_set import EmbeddingSet
+    from tripletscope.embeddings.opening import LookedInto
 
 PARTS = ("label", "id", "text", "image", "split", "vector")
 
@@ -34,6 +35,11 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--pictures", metavar="PATH", action=Once, help="a folder or .zip with a picture for each row")
     parser.add_argument(
+        "--standardise",
+        action="store_true",
+        help="give each number of the vector mean 0 and deviation 1, for columns of different units",
+    )
+    parser.add_argument(
         "--limit", type=float, metavar="GB", help="memory that the file may take once opened (default: 8)"
     )
 
@@ -44,12 +50,21 @@ def open_source(args: argparse.Namespace) -> EmbeddingSet:
     Raises:
         DataError, UnknownNameError, SettingError: as `open_embeddings`.
     """
-    from tripletscope.embeddings.opening import open_embeddings
+    return look_source(args).build(mapping_of(args) or None, standardise=args.standardise)
+
+
+def look_source(args: argparse.Namespace) -> LookedInto:
+    """The file that the arguments name, read and not yet made into a set.
+
+    Raises:
+        DataError, UnknownNameError, SettingError: as `look_into`.
+    """
+    from tripletscope.embeddings.opening import look_into
 
     if args.limit is not None and not 0 < args.limit < 2**20:
         raise SettingError(f"--limit is {args.limit:g}, but it has to be a number of gigabytes above 0.")
     limit = None if args.limit is None else max(1, round(args.limit * 2**30))
-    return open_embeddings(
+    return look_into(
         args.embeddings,
         metadata=args.metadata,
         pictures=args.pictures,

@@ -94,6 +94,21 @@ def looked(opened: EmbeddingSet, told: Mapping[str, Any], *, keep: Collection[st
     return Looked(joined, np.array(sorted(rows), dtype=np.int64), note, kept)
 
 
+def left_out(
+    opened: EmbeddingSet,
+    told: Mapping[str, Any],
+    *,
+    keep: Collection[str] = (),
+    further: Int64[np.ndarray, " F"] | None = None,
+) -> Int64[np.ndarray, " E"]:
+    """Places that mining should leave out, rising: by these findings but for `keep`, and `further` ones.
+
+    Raises:
+        UnknownNameError, DataError: as `looked`.
+    """
+    return np.union1d(looked(opened, told, keep=keep).rows, [] if further is None else further).astype(np.int64)
+
+
 def read_findings(path: str | os.PathLike[str], opened: EmbeddingSet, distance: str) -> dict[str, Any]:
     """The findings in a file that `tripletscope inspect --out x.json` wrote of this very set.
 
