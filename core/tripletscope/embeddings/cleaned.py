@@ -143,7 +143,7 @@ def _write_npy(rough: Path, table: Table, kept: np.ndarray, vector: Sequence[str
 
 def _write_npz(rough: Path, table: Table, kept: np.ndarray, vector: Sequence[str]) -> None:
     apart = vector if len(vector) > 1 else ()
-    arrays = {name: _array(table, name, kept) for name in table.columns if name not in apart}
+    arrays: dict[str, Any] = {name: _array(table, name, kept) for name in table.columns if name not in apart}
     if apart:
         arrays = {"embeddings": _stacked(table, kept, vector), **arrays}
     with rough.open("wb") as file:
@@ -255,7 +255,7 @@ def _width(table: Table, name: str) -> int | None:
     """How many columns of a text file a column fills; None for one cell."""
     column = table.columns[name]
     if isinstance(column, np.ndarray):
-        return math.prod(column.shape[1:])
+        return int(math.prod(column.shape[1:]))
     if not is_list(column):
         return None
     import pyarrow.compute as pc
