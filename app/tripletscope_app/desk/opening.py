@@ -20,11 +20,13 @@ def look(
     pictures: str | None = None,
     mapping: dict[str, Any] | None = None,
     limit: int | None = None,
+    standardise: bool = False,
 ) -> dict[str, Any]:
     """What lies in the file: name, rows, columns, mapping, reasons, alternatives, warnings, notes, `set` or `refused`.
 
     The set is made at once by the proposal (with the changes in `mapping`); where that is refused, the columns are
-    there all the same, so that a person can choose others.
+    there all the same, so that a person can choose others. `standardise` gives each number of the vector mean 0 and
+    deviation 1.
     """
     from tripletscope.embeddings.opening import look_into
 
@@ -45,7 +47,7 @@ def look(
         "notes": list(looked.table.notes),
     }
     try:
-        made = looked.build(changes or None)
+        made = looked.build(changes or None, standardise=standardise)
     except TripletscopeError as refusal:
         return {**told, "refused": str(refusal)}
     held.take(looked, made)

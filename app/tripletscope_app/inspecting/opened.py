@@ -27,6 +27,7 @@ class Opened:
         changes: of the proposed mapping, by part; for `open_embeddings(mapping=...)` and the command line.
         told: the whole reply of the question `look`: columns, mapping, reasons.
         sample: name of the bundled sample, or None for a person's own file.
+        standardise: whether the vectors were standardised; `--standardise` on the command line.
     """
 
     desk: Desk
@@ -36,6 +37,7 @@ class Opened:
     changes: Mapping[str, Any] = field(default_factory=dict)
     told: Mapping[str, Any] = field(default_factory=dict)
     sample: str | None = None
+    standardise: bool = False
 
     @property
     def name(self) -> str:

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tripletscope.embeddings.embedding_set import Dropped, EmbeddingSet, first_repeated
+from tripletscope.embeddings.embedding_set import Dropped, EmbeddingSet, blocks, first_repeated
 from tripletscope.embeddings.mapping import Mapping
-from tripletscope.embeddings.table import NUMBER, WHOLE, Table, is_list, is_text
+from tripletscope.embeddings.table import NUMBER, WHOLE, Table, check_opened, is_list, is_text
 from tripletscope.embeddings.vectors import gather, numbers_of, unusable
 from tripletscope.errors import DataError
 from tripletscope.readers.checks import encode_labels, listed
@@ -22,7 +22,15 @@ from tripletscope.readers.checks import encode_labels, listed
 SHOWN = 3  # rows or names that a note lists
 
 
-def build(table: Table, mapping: Mapping, *, name: str, pictures: Any = None, limit: int | None = None) -> EmbeddingSet:
+def build(
+    table: Table,
+    mapping: Mapping,
+    *,
+    name: str,
+    pictures: Any = None,
+    limit: int | None = None,
+    standardise: bool = False,
+) -> EmbeddingSet:
     """The set in a table.
 
     Args:
@@ -31,6 +39,7 @@ def build(table: Table, mapping: Mapping, *, name: str, pictures: Any = None, li
         name: of the set.
         pictures: of all rows of the table, or None.
         limit: bytes that vectors may take when they have to be copied.
+        standardise: as `standardised`.
 
     Raises:
         UnknownNameError: for a column of the mapping that the table lacks.
@@ -65,7 +74,13 @@ def build(table: Table, mapping: Mapping, *, name: str, pictures: Any = None, li
         some = listed([f"{table.row(place)} {reasons[place]}" for place in list(reasons)[:SHOWN]])
         more = f", and {len(reasons) - SHOWN:,} more" if len(reasons) > SHOWN else ""
         notes.append(f"Left out {noun} of {table.path.name}: {some}{more}.")
-    notes += _vector_notes(table, zeros, tiny)
+    if standardise:
+        check_opened(table.path, 4 * vectors.size, limit)
+        vectors, constant = standardised(vectors)
+        alike = f"; {constant:,} of them hold one value only and count for nothing" if constant else ""
+        notes.append(f"Standardised: each of the {vectors.shape[1]:,} numbers has mean 0 and deviation 1{alike}.")
+    else:
+        notes += _vector_notes(table, zeros, tiny)
     if mapping.label is not None:
         notes += _label_notes(mapping.label, labels, class_names)
     if len(vectors) == 1:
@@ -86,6 +101,30 @@ def build(table: Table, mapping: Mapping, *, name: str, pictures: Any = None, li
         dropped=tuple(Dropped(table.number_of(place), reason) for place, reason in reasons.items()),
         rows=numbers,
     )
+
+
+def standardised(vectors: NDArray[Any]) -> tuple[NDArray[np.float32], int]:
+    """(vectors whose columns have mean 0 and deviation 1, how many columns hold one value only and became 0).
+
+    Sums run in float64, so that a column of large numbers loses no digit that matters.
+
+    Example:
+        >>> standardised(np.array([[1, 5], [3, 5]], dtype=np.float32))
+        (array([[-1.,  0.],
+               [ 1.,  0.]], dtype=float32), 1)
+    """
+    count = max(len(vectors), 1)
+    mean = sum(block.sum(axis=0, dtype=np.float64) for block in blocks(vectors)) / count
+    squares = sum(np.square(block.astype(np.float64) - mean).sum(axis=0) for block in blocks(vectors))
+    deviation = np.sqrt(squares / count)
+    constant = deviation <= 1e-12 * np.maximum(np.abs(mean), 1e-300)
+    scale = np.where(constant, 0.0, 1 / np.where(constant, 1.0, deviation))
+    made = np.empty(vectors.shape, dtype=np.float32)
+    start = 0
+    for block in blocks(vectors):
+        made[start : start + len(block)] = (block.astype(np.float64) - mean) * scale
+        start += len(block)
+    return made, int(np.sum(constant))
 
 
 def texts_of(table: Table, name: str) -> list[str | None]:

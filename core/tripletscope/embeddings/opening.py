@@ -37,6 +37,7 @@ def open_embeddings(
     pictures: str | Path | None = None,
     mapping: Mapping | Named[str, str | Iterable[str] | None] | None = None,
     limit: int | None = None,
+    standardise: bool = False,
 ) -> EmbeddingSet:
     """The embeddings in a file, with what the file says of each row.
 
@@ -48,6 +49,7 @@ def open_embeddings(
             the proposal ({"label": "kind", "id": None}).
         limit: bytes that the content may take once opened, 8 GiB unless given; a float16 or float32 .npy is read in
             place and has no limit.
+        standardise: gives each number of the vector mean 0 and deviation 1, for columns of different units.
 
     Raises:
         DataError: naming the file, row or column that cannot be used, and the way out.
@@ -62,7 +64,8 @@ def open_embeddings(
         >>> len(found), found.dim, found.vectors.dtype.name, found.dropped
         (3, 2, 'float16', (Dropped(row=3, reason='holds NaN in place 0 of the vector'),))
     """
-    return look_into(path, metadata=metadata, pictures=pictures, mapping=mapping, limit=limit).build(mapping)
+    looked = look_into(path, metadata=metadata, pictures=pictures, mapping=mapping, limit=limit)
+    return looked.build(mapping, standardise=standardise)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,8 +96,13 @@ class LookedInto:
         """
         return chosen(self.proposal, changes)
 
-    def build(self, changes: Mapping | Named[str, str | Iterable[str] | None] | None = None) -> EmbeddingSet:
-        """The set by the proposal with a person's changes.
+    def build(
+        self,
+        changes: Mapping | Named[str, str | Iterable[str] | None] | None = None,
+        *,
+        standardise: bool = False,
+    ) -> EmbeddingSet:
+        """The set by the proposal with a person's changes, standardised on request.
 
         Raises:
             DataError: naming the row or column that cannot be used, and the way out.
@@ -105,7 +113,7 @@ class LookedInto:
         notes = list(self.table.notes)
         shown = _pictures(self.table, made, self.root)
         try:
-            return build(self.table, made, name=self.name, pictures=shown, limit=self.limit)
+            return build(self.table, made, name=self.name, pictures=shown, limit=self.limit, standardise=standardise)
         finally:
             self.table.notes[:] = notes  # what was said of these pictures belongs to this set alone
 
