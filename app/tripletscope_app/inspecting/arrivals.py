@@ -196,7 +196,9 @@ LIMIT = "TRIPLETSCOPE_LIMIT"
 USUAL_LIMIT = 8
 
 
-def look_of(files: Mapping[str, Path], changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def look_of(
+    files: Mapping[str, Path], changes: Mapping[str, Any] | None = None, standardise: bool = False
+) -> dict[str, Any]:
     """What the desk's question `look` is asked with."""
     paths = {part if part != "embeddings" else "path": str(path) for part, path in files.items()}
-    return {**paths, "mapping": dict(changes or {}) or None, "limit": limit()}
+    return {**paths, "mapping": dict(changes or {}) or None, "limit": limit(), "standardise": standardise}

@@ -40,12 +40,14 @@ class Coming:
         sample: name of the bundled sample, or None.
         changes: of the proposed mapping.
         told: what was known of them under another mapping, or None for files that nobody has looked into yet.
+        standardise: whether each number of the vector gets mean 0 and deviation 1.
     """
 
     arrived: Arrived
     sample: str | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
     told: Mapping[str, Any] | None = None
+    standardise: bool = False
 
 
 def bar() -> Opened | None:
@@ -105,7 +107,7 @@ def _take_sample(key: str) -> None:
     _take(Arrived({"embeddings": path}, {"embeddings": path.name}), sample=key)
 
 
-def _remap(found: Opened | Coming, changes: Mapping[str, Any]) -> None:
+def _remap(found: Opened | Coming, changes: Mapping[str, Any], standardise: bool = False) -> None:
     """The same files again, with other columns."""
     if isinstance(found, Coming):
         arrived, sample = found.arrived, found.sample
@@ -113,7 +115,7 @@ def _remap(found: Opened | Coming, changes: Mapping[str, Any]) -> None:
         arrived, sample = Arrived(found.files, found.names), found.sample
         st.session_state[_BEFORE] = None
     store.open_now(None)
-    _take(arrived, sample=sample, changes=dict(changes), told=found.told)
+    _take(arrived, sample=sample, changes=dict(changes), told=found.told, standardise=standardise)
 
 
 def _read(coming: Coming) -> None:
@@ -130,15 +132,24 @@ def _read(coming: Coming) -> None:
         arrived = arrivals.settled(arrived, which["vectors"])
         coming = Coming(arrived, coming.sample, coming.changes)
         st.session_state[_COMING] = coming
-    asked = store.desk().once("look", **arrivals.look_of(arrived.files, coming.changes))
+    asked = store.desk().once("look", **arrivals.look_of(arrived.files, coming.changes, coming.standardise))
     told = answer(asked, "Reading", key="drop.look", patience=3)
     if told is None:
         _give_up(asked.reply(), coming)
         return
     if "set" not in told:
-        mapping_card.refused(told, coming.changes, lambda changes: _remap(coming, changes), _give_way)
+        mapping_card.refused(told, coming.changes, coming.standardise, lambda *asked: _remap(coming, *asked), _give_way)
         return
-    found = Opened(store.desk(), told["set"], arrived.files, arrived.names, coming.changes, told, coming.sample)
+    found = Opened(
+        desk=store.desk(),
+        facts=told["set"],
+        files=arrived.files,
+        names=arrived.names,
+        changes=coming.changes,
+        told=told,
+        sample=coming.sample,
+        standardise=coming.standardise,
+    )
     st.session_state[_COMING] = None
     st.session_state[_BEFORE] = None
     store.open_now(found)
@@ -251,7 +262,12 @@ def _about_the_link() -> None:
 
 def _back() -> None:
     before: Opened = st.session_state[_BEFORE]
-    _take(Arrived(before.files, before.names), sample=before.sample, changes=before.changes)
+    _take(
+        Arrived(before.files, before.names),
+        sample=before.sample,
+        changes=before.changes,
+        standardise=before.standardise,
+    )
 
 
 def loopback() -> bool:
@@ -372,7 +388,7 @@ def _line(found: Opened) -> None:
     if other is not None:
         st.info(f"The link was about a set whose content begins with `{other}`; this is another one.")
     if st.session_state[key]:
-        mapping_card.show(found, lambda changes: _remap(found, changes))
+        mapping_card.show(found, lambda *asked: _remap(found, *asked))
 
 
 def _add_files(found: Opened) -> None:

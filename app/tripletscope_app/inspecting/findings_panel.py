@@ -34,13 +34,13 @@ def show(opened: Opened) -> None:
     if told is None or "error" in told:
         st.html('<p class="door-soft">Findings appear here when all rows have been compared.</p>')
         return
-    st.html(f'<p class="findings-head"><b>Findings</b> <span>{summary(told, exclusions.kept())}</span></p>')
     key = f"inspect.cards.{opened.digest[:12]}.{opened.distance}"
     with st.container(key="unseen-deck"):
         component.mount("deck", deck(opened, told, key), key=f"{key}.deck")
     chosen = view.get(view.FINDING)
     if chosen not in {finding["check"] for finding in told["findings"]}:
         chosen = None
+    st.html(f'<p class="findings-head"><b>Findings</b> <span>{summary(told, exclusions.kept())}</span></p>')
     with st.container(key="inspect-cards"):
         component.mount(
             "cards",
@@ -142,35 +142,37 @@ def _hear_table(key: str) -> None:
 
 
 def table(opened: Opened, told: Mapping[str, Any]) -> None:
-    """The rows of the finding whose table was asked for, with their download; a click on one looks at it."""
+    """The rows of the finding whose table was asked for, in a dialog; a click on one looks at it."""
     check = st.session_state.get(_TABLE)
     if check not in {finding["check"] for finding in told["findings"]}:
         return
+    title = next(finding["title"] for finding in told["findings"] if finding["check"] == check)
+    st.dialog(title, width="large", on_dismiss=_close_table)(_rows)(opened, check)
+
+
+def _rows(opened: Opened, check: str) -> None:
     asked = opened.ask("finding_rows", distance=opened.distance, check=check)
     found = answer(asked, "Listing the rows", key=f"findings.rows.{check}")
     if found is None:
         return
     columns = found["columns"]
-    with st.container(border=True, key="inspect-finding-table", gap="xsmall"):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            count = len(columns["id"])
-            st.html(
-                f'<p class="door-soft"><b>{found["title"]}</b>: {count:,} row{"" if count == 1 else "s"}. '
-                f"Score: {found['score_means']}.</p>",
-                width="stretch",
-            )
-            st.button("Close", key="findings.table.close", on_click=_close_table, type="tertiary")
-        shown = {name: column for name, column in columns.items() if name != "place"}
-        key = f"findings.table.{check}.{opened.distance}.{opened.digest[:8]}"
-        st.dataframe(
-            shown,
-            hide_index=True,
-            height=min(36 * (count + 1), 330),
-            key=key,
-            on_select=lambda: _hear_row(key, columns["place"]),
-            selection_mode="single-row",
-            alt=f"All rows of the finding {found['title']} in ranked order",
-        )
+    count = len(columns["id"])
+    st.html(
+        f'<p class="door-soft"><b>{count:,} row{"" if count == 1 else "s"}</b>, the most striking first. Score: '
+        f"{found['score_means']}. Choose a row to look at it.</p>"
+    )
+    shown = {name: column for name, column in columns.items() if name != "place"}
+    key = f"findings.table.{check}.{opened.distance}.{opened.digest[:8]}"
+    picked = st.dataframe(
+        shown,
+        hide_index=True,
+        height=min(36 * (count + 1), 430),
+        key=key,
+        on_select="rerun",
+        selection_mode="single-row",
+        alt=f"All rows of the finding {found['title']} in ranked order",
+    )
+    with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
             "These rows as CSV",
             data=lambda: csv_of(shown),
@@ -179,16 +181,15 @@ def table(opened: Opened, told: Mapping[str, Any]) -> None:
             key=f"findings.csv.{check}",
             on_click="ignore",
         )
+    rows = picked["selection"]["rows"]
+    if rows:
+        _close_table()
+        view.put(row=int(columns["place"][rows[0]]), positive=None)
+        st.rerun()
 
 
 def _close_table() -> None:
     st.session_state[_TABLE] = None
-
-
-def _hear_row(key: str, places: Any) -> None:
-    rows = st.session_state[key]["selection"]["rows"]
-    if rows:
-        view.put(row=int(places[rows[0]]), positive=None)
 
 
 def csv_of(columns: Mapping[str, Any]) -> bytes:

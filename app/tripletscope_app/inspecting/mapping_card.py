@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -33,7 +33,8 @@ _KINDS = {
 _PLAIN = ("float", "whole", "yes-no", "text")
 _NONE, _SINGLE = "(none)", "Single columns …"
 
-Use = Callable[[Mapping[str, Any]], None]
+#: Called with the changes of the proposed mapping, and whether to standardise.
+Use = Callable[[Mapping[str, Any], bool], None]
 
 
 def uncertain(told: Mapping[str, Any]) -> bool:
@@ -83,6 +84,12 @@ def vector_choices(told: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     return found
 
 
+def spread_over_columns(told: Mapping[str, Any], vector: Sequence[str]) -> bool:
+    """Whether the vector is made of several columns of single numbers, which may have different units."""
+    kinds = {column["name"]: column["kind"] for column in told["columns"]}
+    return len(vector) > 1 and all(kinds.get(name) in ("float", "whole") for name in vector)
+
+
 def changes_of(told: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
     """What differs from the mapping that is in use."""
     now = told["mapping"]
@@ -96,16 +103,18 @@ def show(opened: Any, use: Use) -> None:
     """The card of a set that is open."""
     with st.container(border=True, key="mapping-card", gap="xsmall"):
         _notes(opened.told)
-        _card(opened.told, dict(opened.changes), use)
+        _card(opened.told, dict(opened.changes), opened.standardise, use)
 
 
-def refused(told: Mapping[str, Any], changes: Mapping[str, Any], use: Use, give_way: Callable[[], None]) -> None:
+def refused(
+    told: Mapping[str, Any], changes: Mapping[str, Any], standardise: bool, use: Use, give_way: Callable[[], None]
+) -> None:
     """The card of a file that cannot be used with these columns: its sentence, and the way to others."""
     with st.container(border=True, key="mapping-card", gap="xsmall"):
         st.warning("With these columns the file cannot be used. Choose others below, or open another file.")
         st.text(told["refused"])
         _notes(told)
-        _card(told, dict(changes), use)
+        _card(told, dict(changes), standardise, use)
         st.button("Open another", on_click=give_way, key="mapping.another")
 
 
@@ -116,9 +125,9 @@ def _notes(told: Mapping[str, Any]) -> None:
 
 
 @st.fragment
-def _card(told: Mapping[str, Any], changes: dict[str, Any], use: Use) -> None:
+def _card(told: Mapping[str, Any], changes: dict[str, Any], standardise: bool, use: Use) -> None:
     chosen: dict[str, Any] = {}
-    stamp = f"{told['name']}.{len(changes)}.{hash(repr(sorted(changes.items())))}"
+    stamp = f"{len(told['columns'])}.{hash((told['name'], repr(sorted(changes.items())), standardise))}"
     ways = vector_choices(told)
     name, pick, why = st.columns([1, 3, 5], vertical_alignment="center")
     name.markdown("**Vector**")
@@ -150,17 +159,25 @@ def _card(told: Mapping[str, Any], changes: dict[str, Any], use: Use) -> None:
         chosen[part] = None if picked == _NONE else picked
         _reason(why, told, part, meaning)
     differing = changes_of(told, chosen)
+    scaled = standardise
+    if standardise or spread_over_columns(told, chosen["vector"]):
+        scaled = st.checkbox(
+            "Standardise: each number of the vector gets mean 0 and deviation 1. Do this where columns have different "
+            "units, or the one with the largest numbers decides every distance.",
+            value=standardise,
+            key=f"map.scaled.{stamp}",
+        )
     with st.container(horizontal=True):
         st.button(
             "Use these columns",
             type="primary",
-            disabled=not differing,
+            disabled=not differing and scaled == standardise,
             on_click=use,
-            args=({**changes, **differing},),
+            args=({**changes, **differing}, scaled),
             key=f"map.use.{stamp}",
         )
-        if changes:
-            st.button("Back to the proposal", on_click=use, args=({},), key=f"map.undo.{stamp}")
+        if changes or standardise:
+            st.button("Back to the proposal", on_click=use, args=({}, False), key=f"map.undo.{stamp}")
 
 
 def _reason(place: Any, told: Mapping[str, Any], part: str, meaning: str) -> None:

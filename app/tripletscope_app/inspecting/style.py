@@ -42,7 +42,7 @@ STYLE = """<style>
 [class*="st-key-mapping-reason"] [data-testid="stText"] { font-size: .88rem; line-height: 1.4; white-space: pre-wrap;
   overflow-wrap: anywhere; opacity: .8; }
 [class*="st-key-mapping-"] { row-gap: .1rem; }
-dl.health-tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(10.5rem, 1fr)); gap: 0; margin: 0;
+dl.health-tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.4rem, 1fr)); gap: .5rem 0; margin: 0;
   border-top: 1px solid rgba(128, 136, 150, .3); border-bottom: 1px solid rgba(128, 136, 150, .3); padding: .45rem 0; }
 .health-tiles > div { padding: .1rem .9rem; border-left: 1px solid rgba(128, 136, 150, .3); min-width: 0; }
 .health-tiles > div:first-child { border-left: 0; padding-left: .1rem; }
@@ -58,7 +58,7 @@ dl.health-tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(
 .health-bars rect { fill: #0b6aa8; }
 .st-key-inspect-notes-health [data-testid="stText"] { font-size: .88rem; line-height: 1.45; white-space: pre-wrap;
   overflow-wrap: anywhere; opacity: .82; }
-.findings-head { margin: 0; font-size: .9rem; }
+.findings-head { margin: 0; font-size: .9rem; line-height: 1.4; }
 .findings-head b { font-size: 1.05rem; margin-right: .5rem; }
 .findings-head span { opacity: .78; }
 .st-key-inspect-cards { max-height: 40rem; overflow-y: auto; padding: 3px 4px 3px 3px; }
