@@ -174,19 +174,27 @@ def _listen(line: _Line, process: subprocess.Popen[bytes]) -> None:
     assert process.stdout is not None
     with contextlib.suppress(OSError, ValueError):
         while (message := messages.read(process.stdout)) is not None:  # type: ignore[arg-type]
-            asked = line.waiting.get(message["id"])
-            if asked is None:
-                continue
-            if "all" in message:
-                asked.done, asked.total = message["done"], message["all"]
-                continue
-            line.waiting.pop(message["id"], None)
-            asked.future.set_result(message.get("reply", message))
+            _hear(line, message)
     process.wait()
     process.stdout.close()
+    if process.stdin is not None:
+        with contextlib.suppress(OSError, ValueError):
+            process.stdin.close()
     if line.process is process:
         for number in list(line.waiting):
             line.waiting.pop(number).future.set_result({"error": GONE})
+
+
+def _hear(line: _Line, message: dict[str, Any]) -> None:
+    """One message. No name of the listener's own holds the question, and with it the desk, until the next one comes."""
+    asked = line.waiting.get(message["id"])
+    if asked is None:
+        return
+    if "all" in message:
+        asked.done, asked.total = message["done"], message["all"]
+        return
+    line.waiting.pop(message["id"], None)
+    asked.future.set_result(message.get("reply", message))
 
 
 def _close(line: _Line, folder: Path) -> None:
