@@ -10,7 +10,7 @@ from pathlib import Path
 from tripletscope.cli.command import Command
 from tripletscope.errors import SettingError
 
-KINDS = ("picks", "scalars", "frames")
+KINDS = ("picks", "scalars", "frames", "zip")
 #: Other packages export runs in their own way; the explorer registers "html". Each is a function
 #: (runs, out, *, overwrite) under this group.
 GROUP = "tripletscope.exports"
@@ -24,10 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--what",
         required=True,
         choices=(*KINDS, *others),
-        help="picks: triplets; scalars: a row per step; html: a page that opens without a server",
+        help="picks: triplets; scalars: a row per step; html: a page that opens without a server; "
+        "zip: the runs themselves, to send and to take in with `tripletscope runs --import`",
     )
     parser.add_argument(
-        "--out", required=True, metavar="FILE", help=".csv, .csv.gz, .parquet, .jsonl; frames also .npz; html .html"
+        "--out",
+        required=True,
+        metavar="FILE",
+        help=".csv, .csv.gz, .parquet, .jsonl; frames also .npz; html .html; zip .zip",
     )
     parser.add_argument("--strategy", metavar="NAME", help="picks of this strategy only (default: of all)")
     parser.add_argument("--steps", metavar="A:B", help="picks of the steps A to B - 1 (default: all)")
@@ -68,6 +72,9 @@ def run(args: argparse.Namespace) -> int:
         point.load()([Run.open(run) for run in args.runs], out, overwrite=args.overwrite)
         print(f"wrote {out} ({out.stat().st_size:,} bytes)", file=sys.stderr)
         return 0
+    if args.what == "zip":
+        pack([Path(run) for run in args.runs], out, overwrite=args.overwrite)
+        return 0
     if len(args.runs) > 1:
         raise SettingError(f"--what {args.what} is of one run, and {len(args.runs)} were named: export each by itself.")
     opened = Run.open(args.runs[0])
@@ -82,6 +89,36 @@ def run(args: argparse.Namespace) -> int:
     rows = export.settings_of(out)["rows"]
     print(f"wrote {out} ({rows:,} rows, {out.stat().st_size:,} bytes)", file=sys.stderr)
     return 0
+
+
+def pack(runs: list[Path], out: Path, *, overwrite: bool) -> None:
+    """Nothing; the file is a zip of these runs, whole or not there.
+
+    Raises:
+        SettingError: the file exists, has another ending, or its folder does not exist.
+        RunError: a folder is no run.
+    """
+    import os
+    import tempfile
+
+    from tripletscope.store import parcel
+
+    if out.suffix.lower() != ".zip":
+        raise SettingError(f"{out} is a zip: let --out end in .zip.")
+    if out.exists() and not overwrite:
+        raise SettingError(f"{out} exists: choose another name, or add --overwrite.")
+    if not out.parent.is_dir():
+        raise SettingError(f"There is no folder {out.parent}: make it first.")
+    number, temporary = tempfile.mkstemp(dir=out.parent, prefix=".", suffix=".part")
+    try:
+        with open(number, "wb") as file:
+            parcel.pack(runs, file)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, out)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    print(f"wrote {out} ({out.stat().st_size:,} bytes)", file=sys.stderr)
 
 
 command = Command(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The folder, and the form of the list."""
     parser.add_argument("dir", nargs="?", default="runs", metavar="DIR", help="folder of runs (default: runs)")
     parser.add_argument("--json", action="store_true", help="print the list as JSON")
+    parser.add_argument(
+        "--import", dest="parcel", metavar="FILE", help="take the runs of a zip into DIR first; nothing is overwritten"
+    )
 
 
 def summary(path: Path) -> dict[str, Any]:
@@ -54,6 +58,11 @@ def find(folder: Path) -> list[Path]:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the list."""
+    if args.parcel:
+        from tripletscope.store import parcel
+
+        for taken in parcel.unpack(args.parcel, Path(args.dir)):
+            print(f"took in {taken}", file=sys.stderr)
     lines = [summary(path) for path in find(Path(args.dir))]
     if args.json:
         print(json.dumps(lines, indent=2, ensure_ascii=False))
