@@ -162,6 +162,14 @@ def test_rows_left_out_of_mining_are_listed_but_nobody_picks_them() -> None:
     assert itself.picks == {}
     assert set(itself.not_here.values()) == {"this row takes no part in mining"}
     assert len(itself.negatives) == module.NEGATIVES  # where it would lie is shown all the same
+    ready = Ready(held, "euclidean", tuple(out))
+    let_in = row_view(ready.letting_in(11), 11, margin=0.5)
+    rest = [one for one in out if one != 11]
+    plain = row_view(held, 11, margin=0.5, distance="euclidean", exclude=rest)
+    assert {name: let_in.negatives[at].tolist() for name, at in let_in.picks.items()} == {
+        name: plain.negatives[at].tolist() for name, at in plain.picks.items()
+    }
+    assert ready.letting_in(12) is ready
 
 
 def test_a_row_without_a_class_has_neighbours_and_nothing_else() -> None:

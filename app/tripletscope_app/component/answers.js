@@ -88,6 +88,7 @@ export function othersOf(answer, at, margin = answer.margin) {
 }
 
 function othersTold({ crowd, frames, positives }, at) {
+  if (crowd.told) return crowd.told; // of one moment only
   const width = crowd.ticks.length / Math.max(1, frames.length);
   const hardest = crowd.hardest[at] >= 0 ? { sample: crowd.hardest[at], distance: crowd.nearest[at] } : null;
   const closer = positives.map((_, p) => Array.from(crowd.closer.subarray(2 * (at * positives.length + p), 2 * (at * positives.length + p) + 2)));

@@ -4,6 +4,7 @@ import { clamp, decimalsFor, fixed, h, setText, svg, wholeNumber } from "./dom.j
 import { className, sampleName, shortName } from "./store.js";
 import { distanceTo, othersOf, zoneOf } from "./answers.js";
 import { paintThumb, thumbElement } from "./sprite.js";
+import { termsOf } from "./terms.js";
 
 const GHOST_CARD = { width: 232, height: 54 };
 
@@ -31,7 +32,7 @@ export function outsideWords({ count, hard, semi }) {
 
 export function createGhosts({ state, actions, sprites }) {
   const strip = svg("path", { class: "ts-ghost-ticks" });
-  const label = h("div", { class: "ts-ghost-label ts-ellipsis", title: "negatives of the probe set that are not in this batch: no strategy can pick them here" });
+  const label = h("div", { class: "ts-ghost-label ts-ellipsis" });
   const button = h("button", { type: "button", class: "ts-ghost-hardest", hidden: true });
   const thumb = thumbElement("span", { class: "ts-thumb" });
   const [name, distance] = [h("div", { class: "ts-ghost-name ts-ellipsis" }), h("div", { class: "ts-ghost-distance ts-ellipsis" })];
@@ -75,7 +76,9 @@ export function createGhosts({ state, actions, sprites }) {
         label.hidden = false;
         label.style.transform = `translate(0, ${y - 3}px)`;
         label.style.maxWidth = `${box.gutter - 4}px`;
-        setText(label, `outside: ${wholeNumber(out.count)}`);
+        const terms = termsOf(found.run);
+        setText(label, `${terms.outside}: ${wholeNumber(out.count)}`);
+        label.title = terms.outsideTitle;
       }
       if (button.hidden === Boolean(out.hardest)) button.hidden = !out.hardest;
       sample = out.hardest?.sample ?? null;

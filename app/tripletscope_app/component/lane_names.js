@@ -4,6 +4,7 @@ import { shortName } from "./store.js";
 import { measure, pickOf } from "./answers.js";
 import { markColour, markIcon } from "./marks.js";
 import { lanesInView } from "./ruler_layout.js";
+import { termsOf } from "./terms.js";
 
 /** Two decimals are enough to compare lanes; the sentence has the rest. */
 export function shortLoss(loss) {
@@ -12,9 +13,9 @@ export function shortLoss(loss) {
 }
 
 /** "abstains", with what the strategy takes instead where one was set. */
-export function abstainWords(answer, strategy) {
+export function abstainWords(answer, strategy, run) {
   const fallback = answer.fallback?.[strategy.name];
-  return fallback ? `abstains; fallback: ${fallback}` : "abstains: no fallback";
+  return fallback ? `abstains; fallback: ${fallback}` : termsOf(run).abstains;
 }
 
 /** "not here: needs embeddings of length 1"; the way out, which the engine adds, is in the title and the sentence. */
@@ -31,7 +32,7 @@ function laneSays(found, strategy, trains, agrees, training) {
     const { run, answer, at, positive } = found;
     const pick = pickOf(answer, at, strategy, positive);
     if (pick.kind === "missing") said.push(`not available here: ${answer.not_applicable?.[strategy.name] ?? strategy.unavailable ?? "no answer in this space"}`);
-    else if (pick.kind === "abstains") said.push(abstainWords(answer, strategy));
+    else if (pick.kind === "abstains") said.push(abstainWords(answer, strategy, run));
     else if (pick.kind === "all") said.push(`uses all ${answer.negatives.length} negatives`);
     else {
       const m = measure(answer, at, pick.positive, pick.negative, run);

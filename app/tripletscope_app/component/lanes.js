@@ -84,7 +84,7 @@ function laneContent(s, found, strategy, { scale, y, height, right, lossX }) {
     parts.push(...(full ? words(`all ${xs.length}`, scale.left + 8) : words(`all ${xs.length}`, right - 6, { end: true })), lossText(mean, lossX, middle));
     return parts;
   }
-  if (pick.kind === "abstains") return [...parts, ...words(abstainWords(answer, strategy), scale.left + 8, { style: "italic" })];
+  if (pick.kind === "abstains") return [...parts, ...words(abstainWords(answer, strategy, run), scale.left + 8, { style: "italic" })];
 
   const x = xOf(pick.negative);
   if (x === null) return [...parts, ...words("its pick has no distance (NaN)", scale.left + 8)];

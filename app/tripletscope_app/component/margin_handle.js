@@ -1,6 +1,7 @@
 // The margin in the hand: the bracket's right end is a slider. What it shows is a what-if; the run was trained with its own.
 import { clamp, h, setText } from "./dom.js";
 import { niceStep } from "./scale.js";
+import { termsOf } from "./terms.js";
 import { zoneCountWords, countZones } from "./zone_counts.js";
 
 const MARGIN_SNAP = 4; // px around the run's own margin that count as it
@@ -26,10 +27,9 @@ export function createMarginHandle({ state, actions, plot }) {
   const edge = h("div", { class: "ts-margin-edge", "aria-hidden": "true", title: "drag: what if the margin were another one?" });
   const knob = h("div", {
     class: "ts-margin-knob", role: "slider", tabindex: "0", "aria-label": "margin", "aria-orientation": "horizontal",
-    title: "drag, or use the arrow keys: what if the margin were another one? Escape: back to the run's margin",
   });
   const label = h("span", { class: "ts-margin-label" });
-  const reset = h("button", { type: "button", class: "ts-margin-reset", hidden: true, title: "back to the margin that the run was trained with (Escape)" });
+  const reset = h("button", { type: "button", class: "ts-margin-reset", hidden: true });
   const words = h("div", { class: "ts-margin-words" }, label, reset);
   const [ofOne, ofAll] = [h("span", { class: "ts-count-line", "data-of": "positive" }), h("span", { class: "ts-count-line", "data-of": "all" })];
   const counts = h("div", { class: "ts-zone-counts", hidden: true }, ofOne, ofAll);
@@ -150,7 +150,10 @@ export function createMarginHandle({ state, actions, plot }) {
       if (said !== `${margin}/${own}`) {
         said = `${margin}/${own}`;
         setText(label, `margin ${marginText(margin)}`);
-        setText(reset, `run\u2019s margin ${marginText(own)} \u00d7`);
+        const terms = termsOf(found.run);
+        setText(reset, `${terms.margin} ${marginText(own)} \u00d7`);
+        reset.title = terms.marginTitle;
+        knob.title = terms.knobTitle;
       }
       reset.hidden = s.margin === null;
       if (moving && counts.hidden) return;

@@ -17,6 +17,7 @@ import { createMarginHandle, marginText } from "./margin_handle.js";
 import { createGhosts, outsidersOf, outsideWords } from "./ghosts.js";
 import { createRulerNotes, notesArrowHead } from "./ruler_notes.js";
 import { noAnswerWords } from "./sentence.js";
+import { termsOf } from "./terms.js";
 
 const SLIDE = 260; // ms for the zones to slide to another positive
 // What redraws the ruler, and what only lights something on it.
@@ -56,7 +57,7 @@ export function createRuler({ state, actions, sprites }) {
     return button;
   };
   const toggles = {
-    others: toggleOf("others", "show or hide the negatives outside this batch"),
+    others: toggleOf("others", ""),
     notes: toggleOf("notes", "show or hide the notes"),
   };
   const element = h(
@@ -170,8 +171,10 @@ export function createRuler({ state, actions, sprites }) {
     const lost = whole ? whole.answer.candidates.filter((sample) => !Number.isFinite(distanceTo(whole.answer, whole.at, sample))).length : 0;
     const told = whole ? whole.answer.candidates_title : "";
     const more = lost ? `; ${lost} without a distance (NaN)` : "";
-    setText(candidates, told.split(",")[0] + more); // how it was drawn is said to who asks: the line is short
+    setText(candidates, told.split(", ")[0] + more); // how it was drawn is said to who asks: the line is short
     if (candidates.title !== told + more) candidates.title = told + more;
+    const { othersTitle } = termsOf(run);
+    if (toggles.others.title !== othersTitle) toggles.others.title = othersTitle;
     for (const [key, toggle] of Object.entries(toggles)) toggle.setAttribute("aria-pressed", String(Boolean(s[key])));
   }
 
@@ -252,7 +255,7 @@ function spokenWords(found) {
   return [
     `${distanceWords(run)} from the anchor, a ${className(run, answer.anchor)}, to ${answer.positives.length} positives and ${answer.negatives.length} negatives (${answer.candidates_title}).`,
     `The chosen positive is ${fixed(near, decimalsFor(near))} away; with margin ${marginText(run.margin)} its negatives are: ${zoneCountWords(countZones(found, [positive]))}.`,
-    out ? `Outside the batch: ${outsideWords(out)}.` : "",
+    out ? `${termsOf(run).outsideThere}: ${outsideWords(out)}.` : "",
   ].join(" ").trim();
 }
 

@@ -8,6 +8,7 @@ import { paintThumb, thumbElement } from "./sprite.js";
 import { outsidersOf, outsideWords } from "./ghosts.js";
 import { marginText } from "./margin_handle.js";
 import { laneStrategy } from "./ruler.js";
+import { termsOf } from "./terms.js";
 
 const ZONE_MEANING = {
   hard: "closer than the positive",
@@ -107,7 +108,7 @@ function abstainLines({ run, answer, at, positive }, strategy, name, asked) {
   const banded = strategy.name.startsWith("semi-hard");
   const wants = banded && Number.isFinite(near) ? `no negative lies ${band}` : "it finds no negative here that it may use";
   const fallback = answer.fallback?.[strategy.name];
-  const then = fallback ? `Its fallback: ${fallback}.` : "No fallback is set, so it learns nothing from this pair.";
+  const then = fallback ? `Its fallback: ${fallback}.` : termsOf(run).noFallback;
   return [
     [name, asked, ["\u00a0abstains", "ts-strong"], asked ? "." : `: ${wants}.`],
     [banded ? `That is beyond the positive, but by less than the margin ${marginText(run.margin)}. ${then}` : then],
@@ -146,7 +147,7 @@ function asideLine(s, found) {
     words.push([`With margin ${marginText(found.run.margin)} instead of ${marginText(own)}.`, "ts-what-if"], " ");
   }
   const out = s.others ? outsidersOf(found) : null;
-  if (out) words.push(`Outside this batch: ${outsideWords(out)}.`);
+  if (out) words.push(`${termsOf(found.run).outsideHere}: ${outsideWords(out)}.`);
   return words;
 }
 

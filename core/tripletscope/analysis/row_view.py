@@ -95,6 +95,14 @@ class Ready:
         """The rows that take part, as mining has them."""
         return Shard(self.set.vectors, self.groups, distance=self.distance, places=self.kept)
 
+    def letting_in(self, row: int) -> Ready:
+        """As if this row were not excluded; itself where it is not."""
+        if row not in self.exclude:
+            return self
+        found = Ready(self.set, self.distance, tuple(one for one in self.exclude if one != row))
+        vars(found).update(scales=self.scales, rank=self.rank)
+        return found
+
     def part(self, numbers: np.ndarray) -> Shard:
         """Some of the rows that take part, by their numbers, under which the shard knows them."""
         vectors = np.ascontiguousarray(self.set.vectors[self.kept[numbers]], dtype=np.float32)
