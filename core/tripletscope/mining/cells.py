@@ -128,10 +128,11 @@ def _cut(cells: np.ndarray, largest: int) -> tuple[np.ndarray, np.ndarray]:
     order = np.argsort(cells, kind="stable")
     sizes = np.bincount(cells)
     place = np.arange(len(cells)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    both = np.empty((len(cells), 2), np.int64)
-    both[order, 0], both[order, 1] = cells[order], place // largest
-    pieces, again = np.unique(both, axis=0, return_inverse=True)
-    return again.reshape(-1), pieces[:, 0]
+    piece = np.empty(len(cells), np.int64)
+    piece[order] = place // largest
+    most = int(piece.max(initial=0)) + 1
+    found, again = np.unique(cells * most + piece, return_inverse=True)
+    return again.reshape(-1), found // most
 
 
 class InCells(Nearest):
@@ -188,8 +189,11 @@ def _tiles(cells: Cells, probes: int | None, part: Queries, left: np.ndarray) ->
         line = np.tile(np.arange(count), len(cells))
         edges = np.arange(len(cells) + 1) * count
     else:
-        rough = torch.from_numpy(cells.order_for(left, beyond_of(part, shard)))
-        wanted = torch.topk(rough, probes, dim=1, largest=False, sorted=False).indices.numpy().reshape(-1)
+        beyond, best = beyond_of(part, shard), []
+        for at in range(0, count, 2048):
+            rough = torch.from_numpy(cells.order_for(left[at : at + 2048], beyond[at : at + 2048]))
+            best.append(torch.topk(rough, probes, dim=1, largest=False, sorted=False).indices)
+        wanted = torch.cat(best).numpy().reshape(-1)
         order = np.argsort(wanted, kind="stable")
         line = order // probes
         edges = np.searchsorted(wanted[order], np.arange(len(cells) + 1))
