@@ -73,7 +73,9 @@ BUNDLES = {
             "rule": "showRule",
             "cards": "showCards",
             "deck": "shelveDeck",
+            "points": "loadPoints",
             "loader": "loadBytes",
+            "ticker": "tickLater",
         },
         ("cloud", "rule", "cards", "deck"),
         "inspect",
@@ -159,6 +161,11 @@ def load_runs(packed: Mapping[str, bytes]) -> None:
 def load_more(key: str, blob: bytes) -> None:
     """Hands bytes that came later, an aside or a layout, to the browser. `key` names the content."""
     _component("loader")(key=f"blob-{key}", data=blob, height=1)
+
+
+def load_points(blob: bytes, *, key: str) -> None:
+    """Hands places, colours or marked rows of a set to the browser, which keeps them by the key in their header."""
+    _component("points")(key=f"points-{key}", data=blob, height=1)
 
 
 def tell_news(news: Mapping[str, Any], *, key: str = "news") -> None:

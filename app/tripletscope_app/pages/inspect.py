@@ -33,7 +33,7 @@ def inspect() -> None:
     outputs.show(opened)
 
 
-@st.fragment
+@st.fragment(key="inspect.workbench")
 def _workbench(opened: Opened) -> None:
     """Everything that follows the row and the finding that are looked at: a click draws this again and no more."""
     left, right = st.columns([3, 2], gap="medium")
