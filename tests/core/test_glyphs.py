@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -118,3 +120,10 @@ def test_every_font_has_its_copyright_line_beside_the_pictures() -> None:
     for name in columns().font_names:
         assert f"\n{name}: " in text, name
     assert "SIL OPEN FONT LICENSE Version 1.1" in text
+
+
+def test_the_readme_names_the_files_by_their_digests() -> None:
+    text = (sample_data_dir() / "README.md").read_text(encoding="utf-8")
+    for name in ("glyphs.npz", "emoji_words.npz", "emoji_faces.npz"):
+        digest = hashlib.sha256((sample_data_dir() / name).read_bytes()).hexdigest()
+        assert digest in text.split(f"## {name}")[1].split("\n## ")[0], name

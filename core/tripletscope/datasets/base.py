@@ -94,6 +94,7 @@ class DataSet:
         kind: what a person sees of a sample: its picture, its place in the plane, or its text.
         example: what one class is and what one sample, in a phrase.
         dials: what can be turned.
+        facts: gives paragraphs of Markdown that are worked out from the data, for the docs.
 
     Example:
         >>> from tripletscope import datasets
@@ -110,6 +111,7 @@ class DataSet:
     kind: Kind = "pictures"
     example: str = ""
     dials: tuple[Dial, ...] = ()
+    facts: Callable[[], list[str]] = list
 
     def settings(self, given: Mapping[str, Value]) -> dict[str, Value]:
         """Every dial by name with its value: those given, checked, and the defaults of the others.

@@ -152,6 +152,42 @@ def has_twin(data: LabelledData) -> Bool[np.ndarray, "N"]:
     return np.array([len(classes[picture]) > 1 for picture in pictures])
 
 
+def facts() -> list[str]:
+    """What there is to know of the look-alikes, the parts and the fonts: paragraphs of Markdown.
+
+    Example:
+        >>> facts()[0][:41]
+        '**Twins.** 59 pairs look the same in at l'
+    """
+    data, known = glyphs(), columns()
+    names = [name.split()[0] for name in data.samples.class_names]
+    near, exact = twins(32), twins()
+    pixel_by_pixel = {(pair.first, pair.second): pair.fonts for pair in exact}
+    told = [
+        f"{pair.first[0]} {pair.second[0]} ({pair.fonts} of {pair.shared}, "
+        f"{pixel_by_pixel.get((pair.first, pair.second), 0)})"
+        for pair in near
+        if pair.fonts > pair.shared / 2
+    ]
+    kept = {
+        script: [names[place] for place in np.flatnonzero(known.unseen & (known.script == number))]
+        for number, script in enumerate(known.script_names)
+    }
+    pictures = int(known.unseen[data.samples.labels].sum())
+    return [
+        f"**Twins.** {len(near)} pairs look the same in at least one font: no pixel differs by more than 32 of 255, as "
+        f"by a shift of an eighth of a pixel. {len(exact)} are the same picture, pixel by pixel. In more than half of "
+        f"the fonts that have both, these {len(told)} look the same (in brackets: in how many fonts, and in how many "
+        f"pixel by pixel): {', '.join(told)}.",
+        f"**Kept for evaluation** (`part=unseen`): {int(known.unseen.sum())} characters, {pictures:,} pictures. "
+        + "; ".join(f"{script} {' '.join(some)}" for script, some in kept.items())
+        + ". Twins are on the same side.",
+        f"**Fonts.** {', '.join(known.font_names)}.",
+        "How well each strategy learns to tell the unseen ones apart, and which pairs it picks most, is in "
+        "[results.md](results.md).",
+    ]
+
+
 def _of_classes(data: LabelledData, classes: Int[np.ndarray, "K"]) -> LabelledData:
     """The samples of these classes only, numbered anew."""
     rows = np.flatnonzero(np.isin(data.samples.labels, classes))
@@ -177,5 +213,6 @@ DATASETS.register(
                 words=("all", "seen", "unseen"),
             ),
         ),
+        facts=facts,
     )
 )

@@ -197,7 +197,7 @@ DATASETS.register(
             Dial("noise", 0.0, "share of wrong labels", low=0, high=0.5),
             Dial("imbalance", 1.0, "samples of the largest class over those of the smallest", low=1, high=100),
             Dial("nuisance", 0, "further dimensions that say nothing of the class", low=0, high=100),
-            Dial("seed", 0, "of the draw", low=0, high=2**31 - 1),
+            Dial("seed", 0, "of the draw", low=0, high=999_999),
         ),
     )
 )
