@@ -117,6 +117,29 @@ class TrainConfig:
         return cls(**clean(values, "the settings"))
 
 
+def as_arguments(config: TrainConfig) -> list[str]:
+    """The options of `tripletscope train` that mean these settings; what is the default stays out.
+
+    Example:
+        >>> as_arguments(TrainConfig(strategy="batch-hard", normalize=False, margin=1.0, shadow=("random",)))
+        ['--strategy=batch-hard', '--shadow=random', '--no-normalize', '--margin=1.0']
+    """
+    usual, found = TrainConfig(), []
+    for option in fields(TrainConfig):
+        value, flag = getattr(config, option.name), f"--{_hyphens(option.name)}"
+        if value == getattr(usual, option.name):
+            continue
+        if option.metadata["kind"] == "switch":
+            found.append(flag if value else f"--no-{_hyphens(option.name)}")
+        elif option.metadata["kind"] == "names":
+            found.append(f"{flag}={','.join(value) or 'none'}")
+        elif option.metadata["kind"] == "pairs":
+            found += [f"{flag}={name}={number!r}" for name, number in value.items()]
+        else:
+            found.append(f"{flag}={value!r}" if isinstance(value, float) else f"{flag}={value}")
+    return found
+
+
 def clean(values: Mapping[str, Any], source: str) -> dict[str, Any]:
     """Settings by field name with values of the right type, from names that may be written with hyphens.
 
