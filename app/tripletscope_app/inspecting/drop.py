@@ -6,7 +6,7 @@ import ipaddress
 import shutil
 import sys
 from argparse import ArgumentParser
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import streamlit as st
 
 from tripletscope.errors import TripletscopeError
+from tripletscope_app.desk.client import GONE
 from tripletscope_app.inspecting import arrivals, exclusions, mapping_card, view
 from tripletscope_app.inspecting import opened as store
 from tripletscope_app.inspecting.arrivals import Arrived
@@ -62,6 +63,10 @@ def bar() -> Opened | None:
             _door()
         return None
     _line(found)
+    if not found.desk.alive:
+        st.warning(GONE)
+        st.button("Open it again", on_click=_remap, args=(found, found.changes, found.standardise), key="drop.again")
+        return None
     return found
 
 
@@ -270,12 +275,23 @@ def _back() -> None:
     )
 
 
-def loopback() -> bool:
-    """Whether only people of this machine can reach the page: then it may open files by their path."""
-    address = str(st.get_option("server.address") or "")
-    headers = st.context.headers
-    if any(name in headers for name in ("X-Forwarded-For", "Forwarded", "X-Real-Ip")):
-        return False  # somebody passes the page on
+def _local() -> bool:
+    return loopback(str(st.get_option("server.address") or ""), st.context.headers)
+
+
+def loopback(address: str, headers: Iterable[str]) -> bool:
+    """Whether only people of this machine can reach the page: then it may open files by their path.
+
+    Args:
+        address: that the server listens on.
+        headers: names of those that came with the page's request; some say that somebody passes the page on.
+
+    Example:
+        >>> loopback("127.0.0.1", ["Host"]), loopback("0.0.0.0", []), loopback("localhost", ["X-Forwarded-For"])
+        (True, False, False)
+    """
+    if {"x-forwarded-for", "forwarded", "x-real-ip"} & {name.lower() for name in headers}:
+        return False
     try:
         return ipaddress.ip_address(address.strip("[]")).is_loopback
     except ValueError:
@@ -298,7 +314,7 @@ def _drop_zone() -> None:
         st.rerun()
     where = (
         "stay on this machine. They are copied to a private folder, read in a process of their own"
-        if loopback()
+        if _local()
         else "go to the server that shows this page and nowhere else. They are kept in a private folder"
     )
     most = int(st.get_option("server.maxUploadSize"))
@@ -328,7 +344,7 @@ def _take_uploads(given: list[tuple[str, Any]], beside: Mapping[str, Path] | Non
 
 
 def _on_this_machine() -> None:
-    if not loopback():
+    if not _local():
         return
     with st.expander("Open a file of this machine where it lies"), st.form("inspect.path", border=False):
         st.html(
