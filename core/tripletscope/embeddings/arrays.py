@@ -63,6 +63,7 @@ def read_npy(path: Path, *, column: str | None = None) -> Table:
     if size - offset > promised:
         notes.append(f"{path.name} has {size - offset - promised:,} bytes after its array, which were not read.")
     if len(shape) == 1:
+        _check_text(path, "the array", vectors)
         return Table(path, shape[0], {str(column): as_column(vectors)}, 0, COUNTED_FROM_0, notes)
     return Table(path, shape[0], {"vector": vectors}, 0, COUNTED_FROM_0, notes)
 
@@ -119,6 +120,8 @@ def from_arrays(path: Path, arrays: dict[str, NDArray[Any]], saver: str) -> Tabl
             f"{path} has no array of shape (rows, numbers) that could be the vectors (it has {found}): "
             f"save one called 'embeddings' with {saver}."
         )
+    for name, array in arrays.items():
+        _check_text(path, repr(name), array)
     rows = len(arrays[chief])
     if arrays[chief].size == 0:
         shape = _shown(arrays[chief].shape)
@@ -211,6 +214,19 @@ def _check_kind(path: Path, what: str, dtype: np.dtype[Any]) -> None:
     if dtype.hasobject:
         raise DataError(
             f"In {path}, {what} holds Python objects, which could run code when opened: save numbers or text."
+        )
+
+
+def _check_text(path: Path, what: str, array: NDArray[Any]) -> None:
+    """Nothing, when an array of text, if it is one, holds characters that exist."""
+    if array.dtype.kind != "U" or array.nbytes == 0:
+        return
+    letters = np.ascontiguousarray(array).reshape(-1).view(np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
+    wrong = np.flatnonzero((letters > 0x10FFFF) | ((letters >= 0xD800) & (letters <= 0xDFFF)))
+    if len(wrong):
+        entry = int(wrong[0]) * 4 // array.dtype.itemsize
+        raise DataError(
+            f"In {path}, entry {entry} (counted from 0) of {what} holds text that is no Unicode: save it again."
         )
 
 

@@ -28,10 +28,12 @@ def read_parquet(path: Path, limit: int | None) -> Table:
         metadata = pq.read_metadata(path)
         check_opened(path, _parquet_size(metadata), limit)
         # Texts and bytes come as dictionaries, so that one that is repeated a million times is counted, and refused,
-        # before it is written out a million times.
-        texts = [one.path for one in _leaves(metadata) if one.physical_type == "BYTE_ARRAY"]
-        with pq.ParquetFile(path, metadata=metadata, read_dictionary=texts) as opened:
-            batches = _counted(path, opened.iter_batches(batch_size=2**14, use_threads=False), limit)
+        # before it is written out a million times. Within lists and structs Arrow cannot do that; few rows at once can.
+        texts = [one for one in _leaves(metadata) if one.physical_type == "BYTE_ARRAY"]
+        flat = [one.path for one in texts if one.max_repetition_level == 0 and "." not in one.path]
+        some = 2**14 if len(flat) == len(texts) else 2**8
+        with pq.ParquetFile(path, metadata=metadata, read_dictionary=flat) as opened:
+            batches = _counted(path, opened.iter_batches(batch_size=some, use_threads=False), limit)
             data = pa.Table.from_batches(list(batches), schema=opened.schema_arrow)
     except DataError:
         raise
@@ -53,11 +55,12 @@ def read_arrow(path: Path, limit: int | None) -> Table:
         start = source.read(8)
         source.seek(0)
         if start.startswith(b"FEA1"):
-            from pyarrow import feather
-
-            data = feather.read_table(path)
-            check_opened(path, sum(_size(chunk) for column in data.columns for chunk in column.chunks), limit)
-        elif start.startswith(b"ARROW1"):
+            # Arrow still reads these, but a broken one ends the whole process.
+            raise DataError(
+                f"{path} is a Feather file of the old version 1, which is not read: write it again as version 2, or as "
+                "Parquet."
+            )
+        if start.startswith(b"ARROW1"):
             opened = pa.ipc.open_file(source)
             batches = (opened.get_batch(number) for number in range(opened.num_record_batches))
             data = pa.Table.from_batches(list(_counted(path, batches, limit)), schema=opened.schema)
@@ -125,9 +128,11 @@ def _lengths(values: Any) -> NDArray[np.int64]:
     """Bytes of each value of an array."""
     kind = values.type
     if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
-        views = values.buffers()[1]  # 16 bytes each, of which the first four are the length
-        found = np.frombuffer(views, np.int32)[::4][values.offset : values.offset + len(values)] if len(values) else []
-        return np.asarray(found, np.int64)
+        if not len(values):
+            return np.zeros(0, np.int64)
+        views = np.frombuffer(values.buffers()[1], np.int32)  # 16 bytes each, of which the first four are the length
+        found = views[::4][values.offset : values.offset + len(values)]
+        return found.astype(np.int64)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind):
         return np.asarray(pc.fill_null(pc.binary_length(values), 0).to_numpy(zero_copy_only=False)).astype(np.int64)
     return np.full(len(values), -(-values.nbytes // max(1, len(values))), np.int64)

@@ -151,9 +151,9 @@ def _opened(path: Path, limit: int | None) -> _Content:
     even, odd = start[::2].count(0), start[1::2].count(0)
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
         encoding = "utf-16"
-    elif odd > len(start) // 4 and not even:
+    elif odd > len(start) // 4 and 8 * even < odd:  # a few letters have a zero on the other side
         encoding = "utf-16-le"
-    elif even > len(start) // 4 and not odd:
+    elif even > len(start) // 4 and 8 * odd < even:
         encoding = "utf-16-be"
     else:
         return _Content(whole, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,10 @@ def join(main: Table, other: Table, key: str | None = None) -> Table:
     Raises:
         DataError: when the rows can be joined neither by id nor by order: they differ in number, or no id fits.
     """
+    wide = [name for name in other.columns if name in main.columns and not _is_plain(main.columns[name])]
+    if wide:  # the vectors are in the main table, whatever the other calls its words
+        other = replace(other, columns={name: column for name, column in other.columns.items() if name not in wide})
+        other.notes.append(f"Both files have {listed(map(repr, wide), most=3)}; {main.path.name} counts.")
     keys = _keys(main, other, key)
     if keys is None:
         return _by_order(main, other)
