@@ -29,19 +29,19 @@ function drawExample(example, look) {
 
 /** The parts of an open card that are made when it is opened for the first time. */
 function drawBody(card, list) {
-  const onMap = h("button", { class: "ts-card-button", type: "button", "aria-pressed": "false", onclick: () => list.show(card.check) }, "Show on map");
-  const table = h("button", { class: "ts-card-button", type: "button", onclick: () => list.report("table", { check: card.check, at: performance.now() }) }, "All rows, as a table");
+  const onMap = h("button", { class: "ts-fault-button", type: "button", "aria-pressed": "false", onclick: () => list.show(card.check) }, "Show on map");
+  const table = h("button", { class: "ts-fault-button", type: "button", onclick: () => list.report("table", { check: card.check, at: performance.now() }) }, "All rows, as a table");
   const box = h("input", { type: "checkbox", onchange: (event) => list.keep(card.check, !event.target.checked) });
   const leave = card.excluded
-    ? h("label", { class: "ts-card-leave" }, box, h("span", {}, `Leave ${card.excluded === 1 ? "this row" : `these ${wholeNumber(card.excluded)} rows`} out of mining`))
-    : h("p", { class: "ts-card-leave" }, "No row is left out of mining for this.");
-  const element = h("div", { class: "ts-card-body" },
-    h("p", { class: "ts-card-evidence", dir: "auto" }, card.evidence),
-    card.planted ? h("p", { class: "ts-card-planted" }, card.planted) : null,
+    ? h("label", { class: "ts-fault-leave" }, box, h("span", {}, `Leave ${card.excluded === 1 ? "this row" : `these ${wholeNumber(card.excluded)} rows`} out of mining`))
+    : h("p", { class: "ts-fault-leave" }, "No row is left out of mining for this.");
+  const element = h("div", { class: "ts-fault-body" },
+    h("p", { class: "ts-fault-evidence", dir: "auto" }, card.evidence),
+    card.planted ? h("p", { class: "ts-fault-planted" }, card.planted) : null,
     card.examples.length ? h("ul", { class: "ts-examples" }, card.examples.map((example) => drawExample(example, list.look))) : null,
     h("p", { dir: "auto" }, h("b", {}, "Why it matters. "), card.why),
     h("p", { dir: "auto" }, h("b", {}, "What to do. "), card.remedy),
-    h("div", { class: "ts-card-actions" }, card.rows ? onMap : null, card.rows ? table : null),
+    h("div", { class: "ts-fault-actions" }, card.rows ? onMap : null, card.rows ? table : null),
     leave);
   return {
     element,
@@ -55,15 +55,15 @@ function drawBody(card, list) {
 }
 
 function drawCard(card, list) {
-  const id = `ts-card-${card.check}`;
-  const out = h("span", { class: "ts-card-out" });
-  const head = h("button", { class: "ts-card-head", type: "button", "aria-expanded": "false", "aria-controls": id, onclick: () => list.open(card.check) },
-    h("span", { class: "ts-card-sign", "aria-hidden": "true" }, CARD_SIGNS[card.severity]),
-    h("span", { class: "ts-card-title" }, card.title),
-    h("span", { class: "ts-card-severity" }, CARD_WORDS[card.severity]),
+  const id = `ts-fault-${card.check}`;
+  const out = h("span", { class: "ts-fault-out" });
+  const head = h("button", { class: "ts-fault-head", type: "button", "aria-expanded": "false", "aria-controls": id, onclick: () => list.open(card.check) },
+    h("span", { class: "ts-fault-sign", "aria-hidden": "true" }, CARD_SIGNS[card.severity]),
+    h("span", { class: "ts-fault-title" }, card.title),
+    h("span", { class: "ts-fault-severity" }, CARD_WORDS[card.severity]),
     out,
-    h("span", { class: "ts-card-count" }, cardCount(card)));
-  const element = h("li", { class: "ts-card", "data-severity": card.severity, "data-check": card.check }, h("h3", { class: "ts-card-heading" }, head));
+    h("span", { class: "ts-fault-count" }, cardCount(card)));
+  const element = h("li", { class: "ts-fault", "data-severity": card.severity, "data-check": card.check }, h("h3", { class: "ts-fault-heading" }, head));
   let body = null;
   return {
     check: card.check,
@@ -98,7 +98,7 @@ function drawUnfound(unfound) {
 
 /** The list in one component: what is open, what is chosen, what stays in mining. */
 function createCards(root) {
-  const element = h("section", { class: "ts-instrument ts-cards", "aria-label": "Findings" });
+  const element = h("section", { class: "ts-instrument ts-faults", "aria-label": "Findings" });
   root.append(element);
   const list = {
     element, opened: null, chosen: null, kept: new Set(), deck: null, cards: [], given: null, told: "",
@@ -131,8 +131,8 @@ function createCards(root) {
       list.cards = deck.cards.map((card) => drawCard(card, list));
       list.element.replaceChildren(
         deck.cards.length
-          ? h("ol", { class: "ts-card-list" }, list.cards.map((card) => card.element))
-          : h("p", { class: "ts-card-none" }, "Nothing was found. That is rare: look at the map all the same."),
+          ? h("ol", { class: "ts-fault-list" }, list.cards.map((card) => card.element))
+          : h("p", { class: "ts-fault-none" }, "Nothing was found. That is rare: look at the map all the same."),
         ...[drawUnfound(deck.unfound)].filter(Boolean));
     },
     /** Python's word counts where it is news; a click here is faster than its echo. */
