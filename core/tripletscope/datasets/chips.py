@@ -12,7 +12,17 @@ HEIGHT, WIDTH, TILE = 120, 160, 40
 GROUND, PAPER = 24, 250
 # Okabe and Ito's colours, which most colour-blind people can tell apart; classes take turns.
 COLOURS = np.array(
-    [(0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (213, 94, 0)], dtype=np.uint8
+    [
+        (0, 114, 178),
+        (230, 159, 0),
+        (0, 158, 115),
+        (204, 121, 167),
+        (86, 180, 233),
+        (213, 94, 0),
+        (230, 218, 60),
+        (70, 70, 70),
+    ],
+    dtype=np.uint8,
 )
 
 
