@@ -25,15 +25,21 @@ SIDE, SMALL = 52, 16
 
 @question
 def row_ready(held: Held, tell: Tell, *, distance: str) -> dict[str, Any]:
-    """`axis_end` and `usual_margin` of the set in that distance; afterwards a question about a row is a quick one."""
-    from tripletscope.analysis.row_view import axis_end, row_view
+    """`axis_end` of the set in that distance, and `usual_margin`, which the page takes where nobody has chosen one."""
+    from tripletscope.analysis.row_view import axis_end
+
+    end = held.kept(("axis end", distance), lambda: axis_end(held.opened(), distance))
+    return {"axis_end": end, "usual_margin": usual_margin(end)}
+
+
+@question
+def row_warm(held: Held, tell: Tell, *, distance: str) -> dict[str, Any]:
+    """Nothing; libraries are imported, kernels compiled and the set made ready, so that a click is answered at once."""
+    from tripletscope.analysis.row_view import row_view
 
     ready = _ready(held, distance, ())
-    end = held.kept(("axis end", distance), lambda: axis_end(held.opened(), distance))
-    usual = usual_margin(end)
-    # Libraries are imported and kernels compiled by the first question, whatever row it is about.
-    held.kept(("row warm", distance), lambda: row_view(ready, 0, margin=usual, progress=tell).row)
-    return {"axis_end": end, "usual_margin": usual}
+    held.kept(("row warm", distance), lambda: row_view(ready, 0, margin=1.0, progress=tell).row)
+    return {}
 
 
 @question

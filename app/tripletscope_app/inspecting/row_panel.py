@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ from tripletscope_app.theme import mark
 NEAREST = 60
 #: In the session: rows that were looked at, which of them is the present one, and what the browser last said.
 _BEEN, _NOW, _HEARD = "inspect.row.been", "inspect.row.now", "inspect.row.heard"
+#: In the session, for one run: margin or strategy were chosen here, and other parts of the page follow.
+_CHANGED = "inspect.row.changed"
 #: So many rows one can go back.
 _REMEMBERED = 200
 _TITLES = {"cosine": "Cosine distance", "euclidean": "Euclidean distance", "squared-euclidean": "Squared Euclidean"}
@@ -43,6 +46,8 @@ TERMS = {
 
 def show(opened: Opened) -> None:
     """Draws the panel."""
+    if st.session_state.pop(_CHANGED, False):
+        st.rerun(scope="app")
     row = view.get(view.ROW)
     with st.container(key="inspect-row"):
         st.subheader("One row", anchor=False)
@@ -82,7 +87,7 @@ def _nobody(opened: Opened, row: int | None) -> None:
         st.caption(f"This set has no row {row:,}: its rows are 0 to {opened.rows - 1:,}.")
     st.button("Show any row", key="row.any", on_click=lambda: view.put(row=_any(opened), positive=None))
     if _inspection(opened) is not None:  # the click shall find it ready; but findings come first
-        opened.ask("row_ready", distance=opened.distance)
+        opened.ask("row_warm", distance=opened.distance)
 
 
 def _any(opened: Opened) -> int:
@@ -124,9 +129,11 @@ def hear(key: str, opened: Opened) -> None:
     chosen: dict[str, Any] = {"row": row, "positive": positive if _is_place(positive, opened) and not way else None}
     if margin is None or (isinstance(margin, int | float) and 0 < margin < 1e30):
         chosen["margin"] = None if margin is None else float(margin)
-    if isinstance(lane, str):
+    if isinstance(lane, str) and re.fullmatch(r"[a-z-]{1,40}", lane):
         chosen["strategy"] = lane
+    before = view.get(view.MARGIN), view.get(view.STRATEGY)
     view.put(**chosen)
+    st.session_state[_CHANGED] = before != (view.get(view.MARGIN), view.get(view.STRATEGY))
 
 
 def _is_place(value: Any, opened: Opened) -> bool:
