@@ -73,11 +73,12 @@ BUNDLES = {
             "rule": "showRule",
             "cards": "showCards",
             "deck": "shelveDeck",
+            "gaps": "showGapCurve",
             "points": "loadPoints",
             "loader": "loadBytes",
             "ticker": "tickLater",
         },
-        ("cloud", "rule", "cards", "deck"),
+        ("cloud", "rule", "cards", "deck", "gaps"),
         "inspect",
     ),
 }

@@ -244,19 +244,17 @@ def forecast(
 
 
 def suggested_margin(gaps: np.ndarray) -> float | None:
-    """A margin to begin with: half of the pairs violate it; two significant digits, in the unit of the distance.
+    """A margin to begin with: half of the pairs that are not hard violate it; two significant digits.
 
-    Below it most pairs teach nothing, far above it nearly all are pushed whether they need it or not. None where half
-    of the pairs violate any margin, their nearest negative being nearer than their positive.
+    Hard pairs violate any margin, so it is the others that it decides on. Below this one most of them teach nothing;
+    far above it nearly all are pushed, whether they need it or not. None where all pairs are hard.
 
     Example:
-        >>> suggested_margin(np.float32([-0.1, 0.04, 0.0831, 0.3])), suggested_margin(np.float32([-1, -1, 2]))
-        (0.062, None)
+        >>> suggested_margin(np.float32([-0.1, 0.04, 0.0831, 0.3])), suggested_margin(np.float32([-1, -1, 0]))
+        (0.083, None)
     """
-    if not len(gaps):
-        return None
-    middle = float(np.median(gaps))
-    return float(f"{middle:.2g}") if middle > 0 else None
+    soft = np.asarray(gaps)[np.asarray(gaps) > 0]
+    return float(f"{float(np.median(soft)):.2g}") if len(soft) else None
 
 
 def _some(columns: np.ndarray, most: int, seed: int) -> np.ndarray:
