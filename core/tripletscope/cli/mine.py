@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tripletscope.cli.command import Command
 from tripletscope.cli.progress import say
-from tripletscope.cli.source import add_source, mapping_of, open_source
+from tripletscope.cli.source import add_source, mapping_of, open_source, rows_of
 from tripletscope.cli.train import end_with, stopping
 from tripletscope.errors import DataError, SettingError, TripletscopeError
 
@@ -89,6 +89,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "measured (default: auto, exact up to 200,000 rows)",
     )
     parser.add_argument("--exact-up-to", type=int, metavar="N", help="rows that --search auto searches exactly")
+    parser.add_argument(
+        "--engine",
+        choices=("local", "dask"),
+        default="local",
+        help="who searches: this machine (default), or the workers of a Dask cluster, exactly",
+    )
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="of the Dask cluster, such as tcp://10.0.0.5:8786")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="searching at once (default: 1)")
     parser.add_argument("--json", action="store_true", help="print what settings.json says")
     parser.add_argument("--quiet", action="store_true", help="no progress")
@@ -197,7 +204,7 @@ def write(
             "metadata": Path(args.metadata).name if args.metadata else None,
             "input_digest": digest_of(opened.vectors, classes, opened.ids),
             "mapping": mapping_of(args),
-        "standardise": args.standardise,
+            "standardise": args.standardise,
             "flagged": "ignore" if looked is None else args.flagged,
             "flagged_rows": None if looked is None else len(looked.rows),
             "kept_findings": [] if looked is None else list(looked.kept),
@@ -220,6 +227,14 @@ def _check(args: argparse.Namespace) -> None:
     Raises:
         SettingError: saying which do not.
     """
+    if args.engine == "dask" and not args.scheduler:
+        raise SettingError(
+            "--engine dask needs --scheduler: start one with `dask scheduler`, and give the address it prints."
+        )
+    if args.engine == "dask" and args.search == "approximate":
+        raise SettingError("--engine dask searches exactly: leave --search approximate out, or leave --engine out.")
+    if args.scheduler and args.engine != "dask":
+        raise SettingError("--scheduler is for --engine dask; leave it out with the local engine.")
     if args.exact_up_to is not None and args.search != "auto":
         raise SettingError(f"--exact-up-to is for --search auto; leave it out with {args.search}.")
     if args.exact_up_to is not None and args.exact_up_to < 0:
@@ -349,7 +364,7 @@ def _mine(
     if per_anchor == "all" and classes is not None:
         pairs = count_pairs(classes[classes >= 0], "all")
         tell(f"all positives: {pairs:,} pairs, up to {pairs * args.negatives_per_anchor:,} triplets")
-    if args.strategy != "random":
+    if args.strategy != "random" and args.engine == "local":
         _say_how_long(opened, args, tell)
     told = stage("mining")
 
@@ -360,28 +375,35 @@ def _mine(
         nonlocal told
         told = stage(name)
 
-    return mine_rows(
-        opened.vectors,
-        classes,
-        opened.ids,
-        strategy=args.strategy,
-        margin=args.margin,
-        distance=args.distance,
-        positives_per_anchor=per_anchor,
-        negatives_per_anchor=args.negatives_per_anchor,
-        cap_per_negative=args.cap_per_negative,
-        cap_per_pair=args.cap_per_pair,
-        exclude=exclude,
-        filters=filters,
-        pairs=given,
-        seed=args.seed,
-        threads=args.threads,
-        search=args.search,
-        exact_up_to=args.exact_up_to,
-        progress=progress,
-        on_stage=on_stage,
-        **options,
-    )
+    with contextlib.ExitStack() as open_until_done:
+        searcher = None
+        if args.engine == "dask":
+            from tripletscope.mining.cluster import connected
+
+            searcher = open_until_done.enter_context(connected(args.scheduler, rows_of(args)))
+        return mine_rows(
+            opened.vectors,
+            classes,
+            opened.ids,
+            searcher=searcher,
+            strategy=args.strategy,
+            margin=args.margin,
+            distance=args.distance,
+            positives_per_anchor=per_anchor,
+            negatives_per_anchor=args.negatives_per_anchor,
+            cap_per_negative=args.cap_per_negative,
+            cap_per_pair=args.cap_per_pair,
+            exclude=exclude,
+            filters=filters,
+            pairs=given,
+            seed=args.seed,
+            threads=args.threads,
+            search=args.search,
+            exact_up_to=args.exact_up_to,
+            progress=progress,
+            on_stage=on_stage,
+            **options,
+        )
 
 
 def _say_how_long(opened: EmbeddingSet, args: argparse.Namespace, tell: Callable[[str], None]) -> None:

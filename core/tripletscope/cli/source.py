@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tripletscope.errors import SettingError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from tripletscope.embeddings.embedding_set import EmbeddingSet
     from tripletscope.embeddings.opening import LookedInto
 
@@ -51,6 +55,25 @@ def open_source(args: argparse.Namespace) -> EmbeddingSet:
         DataError, UnknownNameError, SettingError: as `open_embeddings`.
     """
     return look_source(args).build(mapping_of(args) or None, standardise=args.standardise)
+
+
+def rows_of(args: argparse.Namespace) -> Callable[[np.ndarray], np.ndarray]:
+    """What gives rows of the same set on another machine, which sees the file under the same path."""
+    wanted = {
+        name: getattr(args, name) for name in ("embeddings", "metadata", *PARTS, "without", "standardise", "limit")
+    }
+    for name in ("embeddings", "metadata"):
+        if wanted[name] is not None:
+            wanted[name] = str(Path(wanted[name]).resolve())
+    return partial(_rows_of, wanted)
+
+
+def _rows_of(wanted: dict[str, Any], places: np.ndarray) -> np.ndarray:
+    """(n, D) rows of the set; of a .npy only they are read."""
+    import numpy as np
+
+    opened = open_source(argparse.Namespace(**wanted, pictures=None))
+    return np.ascontiguousarray(opened.vectors[places])
 
 
 def look_source(args: argparse.Namespace) -> LookedInto:
