@@ -42,6 +42,11 @@ export default function showCloud({ data, parentElement, setTriggerValue }) {
   };
 }
 
+/** Where each map was looked at last: a page that is drawn anew shows what it showed. */
+function cloudCameras() {
+  return (globalThis.__tripletscope_cameras ??= new Map());
+}
+
 /** Places in the square from -1 to 1, decoded once. */
 const decoded = new WeakMap();
 function sheetOf(points) {
@@ -197,13 +202,14 @@ function createCloud(root) {
     if (wanted === sheet) return;
     const left = sheet;
     sheet = wanted;
+    if (left?.key === sheet.key) return; // the same bytes, brought again
     card.hide();
     if (left && left.n === sheet.n && sheet.n <= DENSE && !reducedMotion() && drawer.kind === "webgl2") {
       passage = { sheet: left, camera: s.camera, began: performance.now() };
       cancelAnimationFrame(passing);
       passing = requestAnimationFrame(pass);
     }
-    if (left) state.set({ camera: homeCamera(), hover: null });
+    state.set({ camera: cloudCameras().get(sheet.key) ?? homeCamera(), hover: null });
   }
 
   function pass() {
@@ -489,8 +495,11 @@ function createCloud(root) {
     pictures.follow(cardsNow());
     if (s.data) bar.update({ data: s.data, tool: s.tool, at: s.at });
     draw(s);
-    if (changed.has("camera")) card.hide();
-    if (changed.has("data") && s.hover && card.row === s.hover.index) showCard(s.hover.index, false);
+    if (changed.has("camera")) {
+      card.hide();
+      if (sheet) cloudCameras().set(sheet.key, s.camera);
+    }
+    if ((changed.has("data") || changed.has("arrived")) && s.hover && card.row === s.hover.index) showCard(s.hover.index, false);
   });
 
   element.tripletscope = { project: (row) => { const [x, y] = screenOf(row); const box = surface.getBoundingClientRect(); return { x: box.left + x, y: box.top + y }; }, state: () => state.get(), redraw: () => { drawnPoints = ""; draw(state.get()); } };

@@ -16,17 +16,19 @@ export function createDensity() {
       else sums.fill(0);
       const [left, top] = [view.toX(0), view.toY(0)];
       const { scale } = view;
-      const { of, inks } = ink;
+      const { of } = ink;
+      const inks = Float32Array.from(ink.inks.flat()); // one flat array: this loop goes over every row
       let most = 0;
       for (let i = 0; i < n; i++) {
         const x = ((left + pos[2 * i] * scale) / SQUARE) | 0;
         const y = ((top - pos[2 * i + 1] * scale) / SQUARE) | 0;
         if (!(x > 0 && y > 0 && x < across && y < down)) continue;
-        const [r, g, b, a] = inks[of[i]];
+        const from = 4 * of[i];
         const at = 4 * (y * across + x);
-        sums[at] += r * a;
-        sums[at + 1] += g * a;
-        sums[at + 2] += b * a;
+        const a = inks[from + 3];
+        sums[at] += inks[from] * a;
+        sums[at + 1] += inks[from + 1] * a;
+        sums[at + 2] += inks[from + 2] * a;
         const weight = (sums[at + 3] += a);
         if (weight > most) most = weight;
       }

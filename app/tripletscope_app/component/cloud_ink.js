@@ -41,7 +41,7 @@ export function shadesOf(legend, top, dark) {
   if (legend.palette === "findings") return [none, ...(dark ? FINDING_COLOURS_DARK : FINDING_COLOURS_LIGHT).map(fromHex)];
   const named = classColours(namedCount(legend), dark);
   const goldenAngle = Math.PI * (3 - Math.sqrt(5));
-  const pale = Array.from({ length: Math.max(0, top - named.length) }, (_, i) => oklch(dark ? 0.47 : 0.8, 0.05, 0.3 + i * goldenAngle));
+  const pale = Array.from({ length: Math.max(0, top - named.length) }, (_, i) => oklch(dark ? 0.55 : 0.77, 0.07, 0.3 + i * goldenAngle));
   return [none, ...named, ...pale];
 }
 

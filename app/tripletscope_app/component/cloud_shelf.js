@@ -16,8 +16,9 @@ export default function loadPoints({ data, parentElement }) {
   takenPoints.set(parentElement, blob);
   const parsed = parseBlob(blob);
   const shelf = pointShelf();
+  const known = shelf.get(parsed.key) ?? parsed; // a name says its content: what is here already stays
   shelf.delete(parsed.key); // re-inserting makes it the youngest
-  shelf.set(parsed.key, parsed);
+  shelf.set(parsed.key, known);
   for (const key of [...shelf.keys()].slice(0, -POINTS_KEPT)) shelf.delete(key);
   document.dispatchEvent(new CustomEvent("tripletscope:points", { detail: parsed.key }));
   return undefined;

@@ -172,7 +172,8 @@ def _run_told(command: list[str], tell: Tell) -> None:
             lines.put(line)
         lines.put(None)
 
-    threading.Thread(target=listen, daemon=True).start()
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
     done, total, state, message = 0, 0, "", ""
     try:
         while True:
@@ -199,6 +200,8 @@ def _run_told(command: list[str], tell: Tell) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        listener.join(PATIENCE)
+        process.stdout.close()  # type: ignore[union-attr]
     if state != "ready":
         raise DataError(message or "The process that made the map ended too early, most likely for want of memory.")
 

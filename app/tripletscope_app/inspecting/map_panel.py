@@ -68,6 +68,14 @@ def looked(opened: Opened) -> Looked:
     return found
 
 
+def foresee(opened: Opened) -> None:
+    """Nothing; the picture is being made. Asked before the findings, for those take minutes where it takes seconds."""
+    opened.ask("map_places", **_place(opened, wanted_space(opened)))
+    by = wanted_colour(opened)
+    if by not in (*_NEIGHBOURLY, "none"):
+        opened.ask("map_colour", **_colour(opened, by))
+
+
 def show(opened: Opened) -> None:
     """Draws the panel."""
     _panel(opened)

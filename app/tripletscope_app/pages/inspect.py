@@ -27,6 +27,7 @@ def inspect() -> None:
     if opened is None:
         return
     component.load_code("inspect")  # for all panels, once
+    map_panel.foresee(opened)
     health_strip.show(opened)
     _workbench(opened)
     mine_panel.show(opened)
