@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests import fuzz_readers
 
-from tripletscope.embeddings.opening import open_embeddings
+from tripletscope.embeddings.opening import open_embeddings, read
 from tripletscope.errors import DataError
 
 KINDS = list(fuzz_readers.sound_files())
@@ -214,3 +214,27 @@ def test_a_length_that_repeats_within_parquet_is_counted(tmp_path: Path) -> None
     pq.write_table(pa.table({"e0": np.ones(50_000), "b": fixed}), tmp_path / "set.parquet", compression="zstd")
     assert (tmp_path / "set.parquet").stat().st_size < 2**20
     refused(tmp_path / "set.parquet", r"would fill 4\d\d\.. MB", limit=100 * 2**20)
+
+
+@pytest.mark.parametrize("packing", ["zstd", "lz4"])
+@pytest.mark.parametrize("part", ["rows", "dictionary"])
+@pytest.mark.parametrize("form", ["file", "stream"])
+def test_a_packed_arrow_file_is_measured_before_it_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, part: str, packing: str
+) -> None:
+    """60 MB of zeros, or of one letter, packed; opening them is what must not happen."""
+    column: Any = np.zeros(15_000_000, np.float32)
+    if part == "dictionary":
+        column = pa.DictionaryArray.from_arrays(pa.array([0, 0], pa.int8()), pa.array(["x" * 60_000_000]))
+    made = pa.table({"e0": column})
+    opened = pa.ipc.new_file if form == "file" else pa.ipc.new_stream
+    path = tmp_path / "set.arrow"
+    options = pa.ipc.IpcWriteOptions(compression=packing)
+    with pa.OSFile(str(path), "wb") as out, opened(out, made.schema, options=options) as writer:
+        writer.write_table(made)
+    assert path.stat().st_size < 2**20
+    with monkeypatch.context() as patch:
+        for name in ("open_file", "open_stream"):
+            patch.setattr(pa.ipc, name, lambda _: pytest.fail("it was opened"))
+        refused(path, r"would fill 57\.2 MB .* limit is 10\.0 MB", limit=10 * 2**20)
+    assert len(read(path).columns) == 1

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tripletscope.embeddings.arrow_promises import promised_by_file, promised_by_stream
 from tripletscope.embeddings.table import Table, check_names, check_opened, plain_column, reason_of
 from tripletscope.errors import DataError
 
@@ -61,10 +62,12 @@ def read_arrow(path: Path, limit: int | None) -> Table:
                 "Parquet."
             )
         if start.startswith(b"ARROW1"):
+            check_opened(path, promised_by_file(source), limit)
             opened = pa.ipc.open_file(source)
             batches = (opened.get_batch(number) for number in range(opened.num_record_batches))
             data = pa.Table.from_batches(list(_counted(path, batches, limit)), schema=opened.schema)
         else:
+            check_opened(path, promised_by_stream(source), limit)
             stream = pa.ipc.open_stream(source)
             data = pa.Table.from_batches(list(_counted(path, iter(stream), limit)), schema=stream.schema)
         data.validate(full=True)  # offsets of a broken file may point anywhere
