@@ -155,8 +155,7 @@ def _read(coming: Coming) -> None:
         sample=coming.sample,
         standardise=coming.standardise,
     )
-    st.session_state[_COMING] = None
-    st.session_state[_BEFORE] = None
+    st.session_state[_COMING] = st.session_state[_BEFORE] = None
     store.open_now(found)
     _clear_away(found)
     _settle_view(found)
@@ -170,13 +169,18 @@ def _clear_away(found: Opened) -> None:
 
 
 def _give_up(reply: Mapping[str, Any] | None, coming: Coming | None = None) -> None:
-    """The file cannot be read at all: its sentence is on the screen, and the door is open again."""
+    """The file cannot be read at all: the door is open again and says why, until something else is opened.
+
+    Where it is the chosen columns that cannot be read, the proposed ones are.
+    """
     if reply is None or "error" not in reply:
         return
-    if coming is not None and coming.told is not None and coming.changes:
-        st.button("Back to the proposed columns", on_click=_remap, args=(coming, {}), key="drop.proposed")
-    st.session_state[_COMING] = None
     store.desk().forget()
+    st.session_state[_COMING] = None
+    if coming is not None and coming.changes:
+        _remap(coming, {})
+    st.session_state[_REFUSED] = None if reply.get("cancelled") else str(reply["error"])
+    st.rerun()
 
 
 def _give_way() -> None:
@@ -238,10 +242,7 @@ def _door() -> None:
         st.title("Which of your triplets are worth training on?", anchor=False)
         st.html(_LEAD)
         _about_the_link()
-        refused = st.session_state.get(_REFUSED)
-        if refused:
-            st.warning("That could not be opened.")
-            st.text(refused)
+        _refusal()
         before: Opened | None = st.session_state.get(_BEFORE)
         if before is not None:
             st.button("Back to what was open", on_click=_back, key="drop.back", type="tertiary")
@@ -254,6 +255,14 @@ def _door() -> None:
         st.html(_STEPS)
         with st.expander("What can be dropped?"):
             st.html(_FORMATS)
+
+
+def _refusal() -> None:
+    refused = st.session_state.get(_REFUSED)
+    if refused:
+        st.warning("That could not be opened.")
+        with st.container(key="inspect-notes-refused"):
+            st.text(refused)
 
 
 def _about_the_link() -> None:
@@ -400,6 +409,8 @@ def _line(found: Opened) -> None:
         with st.popover("Add labels or pictures"):
             _add_files(found)
         st.button("Open another", on_click=forget, key="drop.another")
+    _refusal()
+    st.session_state[_REFUSED] = None
     other = st.session_state.pop("inspect.drop.other", None)
     if other is not None:
         st.info(f"The link was about a set whose content begins with `{other}`; this is another one.")
