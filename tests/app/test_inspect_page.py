@@ -327,6 +327,19 @@ def test_another_distance_is_looked_at_anew(app):
     assert data_of(at, "deck")[0]["key"].endswith("euclidean")
 
 
+def test_a_look_that_was_cancelled_can_be_taken_again(app, desk):
+    at = until(
+        drop(app(), [("many.npy", npy(np.random.default_rng(0).normal(size=(20_000, 48)).astype(np.float32)))]), is_open
+    )
+    desk.once("inspection", distance="cosine").cancel()
+    until(at, lambda app: any(button.key == "health.again" for button in app.button))
+    assert any("cancelled" in one.value for one in at.caption)
+    assert not has_cards(at)
+    press(at, "health.again")
+    assert not desk.once("inspection", distance="cosine").ready or has_cards(at)
+    desk.once("inspection", distance="cosine").cancel()
+
+
 # ---- people apart
 
 

@@ -38,10 +38,14 @@ class Tile(NamedTuple):
 def show(opened: Opened) -> None:
     """Draws the panel."""
     asked = opened.ask("inspection", distance=opened.distance)
-    told = answer(asked, "Comparing every row with every other", key=f"health.{opened.distance}", patience=1.5)
     with st.container(key="inspect-health", gap="xsmall"):
-        _distance(opened, None if told is None else told["health"])
+        above = st.container()
+        told = answer(asked, "Comparing every row with every other", key=f"health.{opened.distance}", patience=1.5)
+        with above:
+            _distance(opened, None if told is None else told["health"])
         if told is None:
+            if asked.ready:  # it failed, or somebody cancelled it
+                st.button("Look for faults again", on_click=_again, args=(opened,), key="health.again")
             return
         items = "".join(
             f"<div><dt>{tile.name}</dt><dd>{tile.value}</dd>{tile.drawing}<dd class='reading'>{tile.reading}</dd></div>"
@@ -50,6 +54,10 @@ def show(opened: Opened) -> None:
         st.html(f'<dl class="health-tiles">{items}</dl>')
         _remarks(told["health"]["warnings"])
         _left_out(told)
+
+
+def _again(opened: Opened) -> None:
+    opened.desk.again("inspection", distance=opened.distance)
 
 
 def tiles(health: Mapping[str, Any], facts: Mapping[str, Any]) -> list[Tile]:
