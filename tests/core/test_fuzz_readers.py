@@ -238,3 +238,26 @@ def test_a_packed_arrow_file_is_measured_before_it_is_opened(
             patch.setattr(pa.ipc, name, lambda _: pytest.fail("it was opened"))
         refused(path, r"would fill 57\.2 MB .* limit is 10\.0 MB", limit=10 * 2**20)
     assert len(read(path).columns) == 1
+
+
+def test_no_byte_of_a_parquet_footer_ends_the_process(tmp_path: Path) -> None:
+    """Arrow's own look at a column ended it where two statistics contradict each other."""
+    made = fuzz_readers._table().select(["vector", "names", "yes"])
+    content = fuzz_readers._parquet(made)
+    (tmp_path / "whole.parquet").write_bytes(content)
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from tripletscope.embeddings.opening import read\n"
+        "from tripletscope.errors import DataError\n"
+        "folder = Path(sys.argv[1])\n"
+        "content = (folder / 'whole.parquet').read_bytes()\n"
+        "for at in range(len(content) - 8 - int.from_bytes(content[-8:-4], 'little'), len(content) - 8):\n"
+        "    (folder / 'set.parquet').write_bytes(content[:at] + bytes([content[at] + 1 & 255]) + content[at + 1 :])\n"
+        "    try:\n"
+        "        read(folder / 'set.parquet', limit=2**25)\n"
+        "    except DataError:\n"
+        "        pass\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-500:]

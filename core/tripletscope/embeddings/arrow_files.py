@@ -13,10 +13,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tripletscope.embeddings.arrow_promises import promised_by_file, promised_by_stream
+from tripletscope.embeddings.parquet_promises import promised_by_parquet
 from tripletscope.embeddings.table import Table, check_names, check_opened, plain_column, reason_of
 from tripletscope.errors import DataError
-
-_WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT96": 12}
 
 
 def read_parquet(path: Path, limit: int | None) -> Table:
@@ -26,8 +25,9 @@ def read_parquet(path: Path, limit: int | None) -> Table:
         DataError: for a broken file, one that would not fit, or two columns of one name.
     """
     try:
+        if path.stat().st_size:
+            check_opened(path, promised_by_parquet(path), limit)
         metadata = pq.read_metadata(path)
-        check_opened(path, _parquet_size(metadata), limit)
         # Texts and bytes come as dictionaries, so that one that is repeated a million times is counted, and refused,
         # before it is written out a million times. Within lists and structs Arrow cannot do that; few rows at once can.
         texts = [one for one in _leaves(metadata) if one.physical_type == "BYTE_ARRAY"]
@@ -143,20 +143,6 @@ def _lengths(values: Any) -> NDArray[np.int64]:
 
 def _leaves(metadata: Any) -> list[Any]:
     return [metadata.schema.column(place) for place in range(metadata.num_columns)]
-
-
-def _parquet_size(metadata: Any) -> int:
-    """Bytes of all numbers once unpacked; a small file can promise far more than it holds."""
-    size = 0
-    widths = [
-        one.length if one.physical_type == "FIXED_LEN_BYTE_ARRAY" else _WIDTHS.get(one.physical_type, 8)
-        for one in _leaves(metadata)
-    ]
-    for group in range(metadata.num_row_groups):
-        for place, width in enumerate(widths):
-            column = metadata.row_group(group).column(place)
-            size += max(column.total_uncompressed_size, column.num_values * width)
-    return size
 
 
 def _unreadable(path: Path, what: str, error: Exception) -> DataError:
