@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 State = Literal["running", "ready", "failed", "cancelled"]
 #: After this many seconds a process that was asked to stop is killed.
-PATIENCE = 5.0
+PATIENCE = 15.0
 #: What each stage is called on the screen.
 STAGES = {
     "reading": "Reading the file",
@@ -184,6 +184,7 @@ class Job:
     out: Path | None = None
     seconds: float = 0.0
     _process: subprocess.Popen[str] | None = None
+    _cancelled: bool = False
     _began: float = field(default_factory=time.monotonic)
     _stage_began: float = field(default_factory=time.monotonic)
     _over: threading.Event = field(default_factory=threading.Event)
@@ -234,6 +235,7 @@ class Job:
         process = self._process
         if process is None or process.stdin is None or self.state != "running":
             return
+        self._cancelled = True
         with contextlib.suppress(OSError):
             process.stdin.close()
 
@@ -261,7 +263,9 @@ class Job:
         process.stdout.close()
         with contextlib.suppress(OSError):
             process.stdin.close()  # type: ignore[union-attr]
-        if self.state == "running":
+        if self.state == "running" and self._cancelled:
+            self.state = "cancelled"
+        elif self.state == "running":
             self.state = "failed"
             self.message = "The process ended too early, most likely for want of memory: ask for fewer triplets."
         self.seconds = time.monotonic() - self._began

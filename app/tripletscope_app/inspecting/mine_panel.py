@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -457,10 +457,7 @@ def start(opened: Opened, options: Options) -> None:
     """Nothing; the triplets are being mined, or shown again where they were mined before."""
     if mine_result.show_again(opened, options):
         return
-    number = mine_result.next_number()
-    folder = opened.desk.folder / "mined" / str(number)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, mode=0o700)
+    folder = Path(tempfile.mkdtemp(prefix="mined-", dir=opened.desk.folder))
     words = ["mine", *source_words(_inputs(opened, folder), opened.changes, **_limit())]
     if opened.standardise:
         words += ["--standardise"]

@@ -17,12 +17,11 @@ from tripletscope_app.inspecting.mine_jobs import Job, Options, command_line, so
 from tripletscope_app.inspecting.opened import Opened
 from tripletscope_app.inspecting.waiting import answer, spoken
 
-#: In the session: the mining under way, what was mined before, which of that is shown, how many there were.
-_RUNNING, _RESULTS, _SHOWN, _COUNT, _OF = (
+#: In the session: the mining under way, what was mined before, which of that is shown, and of which set.
+_RUNNING, _RESULTS, _SHOWN, _OF = (
     "inspect.mine.running",
     "inspect.mine.results",
     "inspect.mine.shown",
-    "inspect.mine.count",
     "inspect.mine.of",
 )
 #: So many results are kept; the oldest goes with its files.
@@ -61,12 +60,6 @@ def results() -> list[Job]:
     """What was mined of the set that is open, the oldest first."""
     found: list[Job] = st.session_state.setdefault(_RESULTS, [])
     return found
-
-
-def next_number() -> int:
-    """Of the next mining."""
-    st.session_state[_COUNT] = st.session_state.get(_COUNT, 0) + 1
-    return int(st.session_state[_COUNT])
 
 
 def begin(opened: Opened, job: Job) -> None:
