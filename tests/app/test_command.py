@@ -71,3 +71,26 @@ def test_it_serves_from_any_folder_and_prints_its_address(tmp_path):
     finally:
         server.terminate()
         server.communicate(timeout=30)
+
+
+def test_files_to_inspect_and_limits_are_passed_on(tmp_path):
+    file = tmp_path / "v.npy"
+    file.write_bytes(b"x")
+    assert command.check_files([str(file)]) == [file]
+    line = command.command_line([], "127.0.0.1", 8600, False, files=[file], upload=500)
+    assert line[-2:] == ["--open", str(file)]
+    assert "--server.maxUploadSize=500" in line
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--open", "nowhere.npy"], "There is no file"),
+        (["--open", __file__], "of no kind that can be read"),
+        (["--limit", "0"], "--limit is 0"),
+        (["--upload", "0"], "--upload is 0"),
+    ],
+)
+def test_what_cannot_be_opened_is_said_before_a_server_starts(capsys, given, said):
+    assert main(["app", *given]) == 2
+    assert said in capsys.readouterr().err

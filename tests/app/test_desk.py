@@ -14,8 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tripletscope.embeddings.embedding_set import EmbeddingSet
+from tripletscope.inspection.inspector import inspect_set
 from tripletscope_app.desk import messages
 from tripletscope_app.desk.client import GONE, Desk
+from tripletscope_app.desk.finding_questions import places_of
+from tripletscope_app.desk.held import Held
 
 WAIT = 60
 
@@ -180,3 +184,19 @@ def test_folder_and_process_go_with_the_desk(way):
     assert not folder.exists()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_places_of_a_draw_are_those_of_the_whole_set():
+    given = EmbeddingSet(
+        name="many",
+        vectors=np.random.default_rng(0).normal(size=(300, 3)).astype(np.float32),
+        ids=np.array([f"row {7 * row % 300}" for row in range(300)], dtype=object),
+        labels=np.arange(300) % 2,
+        class_names=["a", "b"],
+    )
+    held = Held(set=given)
+    seen = inspect_set(given, largest=50)
+    assert seen.health.sampled_from == 300
+    places = places_of(held, seen)
+    assert [given.id_of(int(place)) for place in places] == [seen.set.id_of(row) for row in range(50)]
+    assert places_of(held, inspect_set(given)).tolist() == list(range(300))

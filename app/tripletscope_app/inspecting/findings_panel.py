@@ -94,7 +94,7 @@ def _planted(opened: Opened, told: Mapping[str, Any]) -> dict[str, str]:
     """For the sample whose faults are known: how many of them each check found."""
     if opened.sample is None or not SAMPLES[opened.sample].planted:
         return {}
-    reply = opened.ask("planted", distance=opened.distance).reply(1.0)
+    reply = opened.ask("planted", distance=opened.distance).reply(5.0)
     return {} if reply is None or "error" in reply else dict(reply["words"])
 
 
