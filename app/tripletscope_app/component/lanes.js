@@ -96,9 +96,15 @@ function laneContent(s, found, strategy, { scale, y, height, right, lossX }) {
   if (own !== null) {
     // The dashed mark is the positive that this strategy brings along: its zones differ from the ones drawn here.
     parts.push(svg("line", { x1: own, x2: own, y1: y + 3, y2: y + height - 3, stroke: colour, "stroke-width": 1.6, "stroke-dasharray": "2 2" }));
-    const start = x > own - 8 && x < own + 100 ? x + 14 : own + 8; // beside the pick, not under it
-    const room = start + 96 < right;
-    parts.push(...words("its own positive", room ? start : Math.min(own, x) - 14, { end: !room }));
+    // Beside its mark, or beside the pick where that is in the way; never over the pick, nor over the names on the left.
+    const near = x > own - 8 && x < own + 100;
+    const sides = [[near ? x + 14 : own + 8, false], [own - 8, true], [Math.min(own, x) - 14, true]];
+    const fits = ([at, end]) => {
+      const from = end ? at - 96 : at;
+      return from >= scale.left && from + 96 < right && (x < from - 8 || x > from + 104);
+    };
+    const [start, left] = sides.find(fits) ?? sides[2];
+    parts.push(...words("its own positive", start, { end: left }));
   }
   parts.push(lossText(measure(answer, at, pick.positive, pick.negative, run).loss, lossX, middle));
   return parts;

@@ -12,6 +12,8 @@ function createRuleList({ kind, state, sprites, go }) {
   const note = h("p", { class: "ts-rule-list-note" });
   const items = h("ol", { class: "ts-rule-items" });
   const element = h("section", { class: "ts-rule-list", "data-kind": kind }, h("div", { class: "ts-rule-list-head" }, title, note), items);
+  let scrolled = 0;
+  items.addEventListener("scroll", () => (scrolled = 1), { passive: true });
   let rows = []; // {button, sample, distance, gap, zone}
 
   function rowOf(data, run, sample, distance) {
@@ -68,7 +70,7 @@ function createRuleList({ kind, state, sprites, go }) {
       rows = told.samples.map((sample, i) => rowOf(data, run, sample, told.distances[i]));
       if (rows.length) rows[0].button.tabIndex = 0;
       items.replaceChildren(...rows.map(({ button }) => h("li", {}, button)));
-      items.scrollTop = 0;
+      if (scrolled) items.scrollTop = scrolled = 0; // asked for only then: it makes the browser lay out the page at once
     },
     /** Gaps and zones follow the chosen positive and the margin in the hand. */
     measure(s) {
@@ -78,7 +80,7 @@ function createRuleList({ kind, state, sprites, go }) {
         const apart = Math.fround(distance - near);
         const known = Number.isFinite(apart);
         const where = known ? zoneOf(apart, found.run.margin) : "";
-        const words = known ? `${apart >= 0 ? "+" : ""}${fixed(apart, decimalsFor(distance))}` : "";
+        const words = known ? `${apart >= 0 ? "+" : ""}${fixed(apart, decimalsFor(apart, near))}` : "";
         setText(gap, words);
         setText(zone, where);
         if (zone.dataset.zone !== where) zone.dataset.zone = where;

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 from tripletscope.embeddings.embedding_set import EmbeddingSet
 from tripletscope.errors import TripletscopeError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 #: Pixels on the longer side.
 SIDE = 72
@@ -19,6 +23,16 @@ def thumbnail(given: EmbeddingSet, row: int, side: int = SIDE) -> tuple[str, byt
     Example:
         thumbnail(held.opened(), 7) -> ("image/png", b"...")
     """
+    drawn = picture_of(given, row, side)
+    if drawn is None:
+        return None
+    small, out = max(drawn.size) <= SMALL, io.BytesIO()
+    drawn.save(out, "PNG" if small else "JPEG", **({} if small else {"quality": 82}))
+    return "image/png" if small else "image/jpeg", out.getvalue()
+
+
+def picture_of(given: EmbeddingSet, row: int, side: int = SIDE) -> Picture | None:
+    """The picture of a row in RGB, no larger than `side`; None where it has none that can be read."""
     from PIL import Image
 
     if given.pictures is None:
@@ -30,10 +44,7 @@ def thumbnail(given: EmbeddingSet, row: int, side: int = SIDE) -> tuple[str, byt
         with Image.open(io.BytesIO(held)) as opened:
             opened.draft("RGB", (2 * side, 2 * side))  # a large JPEG is decoded no larger than needed
             drawn = opened.convert("RGB")
-            small = max(drawn.size) <= SMALL
             drawn.thumbnail((side, side))
-            out = io.BytesIO()
-            drawn.save(out, "PNG" if small else "JPEG", **({} if small else {"quality": 82}))
     except (OSError, ValueError, SyntaxError, TripletscopeError, Image.DecompressionBombError):
         return None
-    return "image/png" if small else "image/jpeg", out.getvalue()
+    return drawn

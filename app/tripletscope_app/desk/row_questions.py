@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 TEXT, NAME = 300, 80
 #: Pixels of a picture on its longer side, and up to which one is shown pixel by pixel.
 SIDE, SMALL = 52, 16
+#: Pictures that are kept for the next question.
+KEPT = 2000
 
 
 @question
@@ -73,7 +75,7 @@ def row(
         "view": view,
         "let_in": row in exclude,
         "samples": [_sample(made, ready, one) for one in rows],
-        "sheet": sheet(made, rows),
+        "sheet": sheet(made, rows, held.kept("row pictures", dict)),
         "strategies": held.kept("row cards", _cards),
         "axis_end": end,
         "usual_margin": usual,
@@ -140,21 +142,25 @@ def short(text: str, most: int) -> str:
     return flat if len(flat) <= most else flat[: most - 1] + "\u2026"
 
 
-def sheet(made: EmbeddingSet, rows: Sequence[int]) -> dict[str, Any] | None:
+def sheet(
+    made: EmbeddingSet, rows: Sequence[int], seen: dict[int, Picture | None] | None = None
+) -> dict[str, Any] | None:
     """The pictures of these rows as one PNG and how to cut it: {png, width, height, columns, pixelated}; None of none.
 
-    All get the size of the largest; a row without a picture has an empty place.
+    All get the size of the largest; a row without a picture has an empty place. `seen` keeps those that were drawn
+    lately: near rows have the same neighbours.
     """
     from PIL import Image
 
-    from tripletscope_app.desk.pictures import thumbnail
+    from tripletscope_app.desk.pictures import picture_of
 
     if made.pictures is None:
         return None
-    pictures: list[Picture | None] = []
-    for one in rows:
-        found = thumbnail(made, one, SIDE)
-        pictures.append(None if found is None else Image.open(io.BytesIO(found[1])))
+    seen = {} if seen is None else seen
+    pictures = [seen[one] if one in seen else picture_of(made, one, SIDE) for one in rows]
+    seen |= zip(rows, pictures, strict=True)
+    for old in list(seen)[:-KEPT]:
+        seen.pop(old, None)
     known = [one for one in pictures if one is not None]
     if not known:
         return None
