@@ -28,6 +28,8 @@ _RUNNING, _RESULTS, _SHOWN, _OF = (
 KEPT = 6
 #: Rows of the preview, at first and when more are asked for.
 FEW, MORE = 20, 200
+#: Of columns of the preview, in pixels.
+_WIDTHS = {"class": 96, "text": 176, "id": 84}
 #: A file of more bytes is not passed through the browser's door, which would hold all of it in memory.
 LARGEST = 400_000_000
 #: What the list of rows that were left out by hand is called.
@@ -101,7 +103,7 @@ def settle(opened: Opened) -> None:
     """Nothing; a mining that is over becomes a result, or a sentence."""
     _only_of(opened)
     job = running()
-    if job is not None and (job.state != "running" or job.wait(0.5)):
+    if job is not None and job.wait(0.5):
         _settle(job)
 
 
@@ -128,7 +130,7 @@ def show(opened: Opened, options: Options) -> None:
 @st.fragment(run_every=0.4)
 def _watch(job: Job) -> None:
     """How far the mining is; the page is drawn again when it is over."""
-    if job.state != "running":
+    if job.wait(0):
         st.rerun()
     left = job.seconds_left
     row = st.container(horizontal=True, vertical_alignment="center")
@@ -272,6 +274,10 @@ def _preview(told: Mapping[str, Any], key: str) -> None:
     }
     config |= {name: st.column_config.NumberColumn(format="%.4g") for name in ("d_ap", "d_an", "gap", "loss")}
     config["rank"] = st.column_config.NumberColumn(width=50)
+    for name in table:  # so that the three stand side by side on a common screen
+        kind = name.rpartition(" ")[2]
+        if kind in _WIDTHS:
+            config[name] = st.column_config.TextColumn(width=_WIDTHS[kind])
     chosen = st.dataframe(
         table,
         hide_index=True,
