@@ -362,6 +362,15 @@ def test_every_strategy_and_filter_is_offered(flawed):
         assert one["title"]
 
 
+def test_the_curve_has_its_table(app, flawed):
+    at = app(flawed, **{"mine.curve.table": True})
+    table = next(one.value for one in at.dataframe if "violating" in one.value)
+    gaps = np.float32(data_of(at, "gaps")["gaps"])
+    for line in table.itertuples():
+        assert line.violating == pytest.approx(float((gaps < np.float32(line.margin)).mean()))
+    np.testing.assert_allclose(table["hard"] + table["semi-hard"] + table["easy"], 1)
+
+
 def test_the_curve_is_in_the_bundle():
     assert "export default function showGapCurve" in bundle("gaps")
     assert BUNDLES["inspect"].kinds["gaps"] == "showGapCurve"

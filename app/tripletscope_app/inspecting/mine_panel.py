@@ -338,6 +338,9 @@ def _margin(opened: Opened, options: Options, strategy: Mapping[str, Any]) -> Op
                 help="Half of the pairs that are not hard violate it. Hard pairs violate any margin, so the margin "
                 "decides on the others: below this most of them teach nothing, far above it nearly all are pushed.",
             )
+        with st.expander("The curve as a table", on_change="rerun", key="mine.curve.table") as table:
+            if table.open and len(told["gaps"]):
+                st.dataframe(curve_table(told["gaps"], axis_end(told["gaps"], told["suggested"], margin)), height=220)
     return Options(**{**vars(options), "margin": float(margin)})
 
 
@@ -359,6 +362,25 @@ def axis_end(gaps: np.ndarray, suggested: float | None, margin: float) -> float:
         wanted = 5 * margin if margin < 1 else margin
     power = 10.0 ** math.floor(math.log10(wanted))
     return float(f"{next(one for one in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if one * power >= wanted * 0.999) * power:.6g}")
+
+
+def curve_table(gaps: np.ndarray, top: float, lines: int = 40) -> dict[str, list[float]]:
+    """The curve at even steps of the margin, as columns: shares of the pairs whose nearest negative is in each zone.
+
+    Example:
+        >>> curve_table(np.float32([-0.1, 0.0, 0.1, 0.3]), 0.4, 2)["violating"]
+        [0.75, 1.0]
+    """
+    margins = [float(f"{top * (place + 1) / lines:.6g}") for place in range(lines)]
+    hard = float((gaps <= 0).mean())
+    violating = [float((gaps < np.float32(margin)).mean()) for margin in margins]
+    return {
+        "margin": margins,
+        "violating": violating,
+        "hard": [hard] * lines,
+        "semi-hard": [share - hard for share in violating],
+        "easy": [1 - share for share in violating],
+    }
 
 
 def shown_gaps(gaps: np.ndarray) -> list[float]:
@@ -385,7 +407,11 @@ def about(told: Mapping[str, Any]) -> str:
                 f"{told['anchors']:,} of {told['anchors_of']:,} anchors with up to {told['fewer']} positives each, "
                 "drawn by seed; each against all rows, exact."
             )
-    out = f" {told['left_out']:,} rows take no part." if told["left_out"] else ""
+    out = (
+        f" {told['left_out']:,} rows take no part: the cards of the findings and the lasso of the map say which."
+        if told["left_out"]
+        else ""
+    )
     return who + out
 
 
