@@ -119,6 +119,7 @@ def test_files_are_dropped_together_and_their_words_are_words(visit, tmp_path):
     page.locator(".line-facts").wait_for()
     page.locator(".ts-faults").wait_for()
     assert page.locator(".line-facts").inner_text().split()[:2] == [str(ROWS), "rows"]
+    assert page.locator(".health-bars i").count() == 24, "lengths differ, and Streamlit let the drawing through"
     assert page.locator("img[src=x]").count() == 0
     assert page.locator("img[src*='example.com']").count() == 0
 

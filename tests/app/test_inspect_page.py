@@ -396,7 +396,9 @@ def test_the_strip_reads_its_numbers(app):
     told = is_open(at).ask("inspection", distance="cosine").reply()
     names = [tile.name for tile in health_strip.tiles(told["health"], is_open(at).facts)]
     assert names[:3] == ["Rows of length 1", "Nearest row of the same class", "Rows in a class"]
-    assert "<svg" in health_strip.tiles(told["health"], is_open(at).facts)[0].drawing, "lengths differ: they are drawn"
+    assert "health-bars" in health_strip.tiles(told["health"], is_open(at).facts)[0].drawing, (
+        "lengths differ: they are drawn"
+    )
     for normalised in (True, False):
         for distance in ("cosine", "euclidean", "squared-euclidean"):
             said = health_strip.consequence(distance, {**told["health"], "normalised": normalised})

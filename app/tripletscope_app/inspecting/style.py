@@ -54,8 +54,8 @@ dl.health-tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(
   background: rgba(128, 136, 150, .22); max-width: 10rem; }
 .health-bar b { position: absolute; left: 0; top: 0; bottom: 0; border-radius: 3px; background: #0b6aa8; }
 .health-bar i { position: absolute; top: -3px; bottom: -3px; width: 2px; background: currentColor; }
-.health-bars { width: 100%; max-width: 10rem; height: 24px; display: block; margin: .2rem 0; }
-.health-bars rect { fill: #0b6aa8; }
+.health-bars { display: flex; align-items: flex-end; gap: 1px; max-width: 10rem; height: 26px; margin: .2rem 0; }
+.health-bars i { flex: 1; min-height: 1px; background: #0b6aa8; border-radius: 1px 1px 0 0; }
 .st-key-inspect-notes-health [data-testid="stText"] { font-size: .88rem; line-height: 1.45; white-space: pre-wrap;
   overflow-wrap: anywhere; opacity: .82; }
 .findings-head { margin: 0; font-size: .9rem; line-height: 1.4; }
