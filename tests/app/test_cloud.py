@@ -335,7 +335,8 @@ def drawn(opened: Opened) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def say(opened: Opened, session: dict[str, Any], **said: Any) -> None:
-    session["cloud"] = {"ask": {**said, "turn": 1}}
+    session["turn"] = session.get("turn", 0) + 1
+    session["cloud"] = {"asked": [{**said, "turn": session["turn"]}]}
     map_panel.hear(opened, "cloud")
 
 
@@ -372,7 +373,6 @@ def test_what_the_browser_asks_for_is_looked_at(opened: Opened, session: dict[st
     say(opened, session, kind="row", row=7)
     data, _ = drawn(opened)
     assert data["row"] == data["lines"]["row"] == 7
-    assert session["rerun"] == 1, "the row's panel is drawn again"
     say(opened, session, kind="colour", by="zone")
     assert drawn(opened)[0]["legend"]["names"] == ["hard", "semi-hard", "easy"]
     say(opened, session, kind="search", text="110")
@@ -431,6 +431,22 @@ def test_nonsense_changes_nothing(opened: Opened, session: dict[str, Any], said:
     before = drawn(opened)[0]
     say(opened, session, **said)
     assert drawn(opened)[0] == before
+
+
+def test_each_wish_is_heard_once_and_none_is_lost(opened: Opened, session: dict[str, Any]) -> None:
+    wishes = [{"kind": "row", "row": 3, "turn": 5}, {"kind": "colour", "by": "none", "turn": 6}]
+    session["cloud"] = {"asked": wishes}
+    map_panel._hear_and_draw(opened, "cloud")
+    assert (view.get(view.ROW), view.get(view.COLOUR)) == (3, "none")
+    assert session["rerun"] == 1, "the panels beside the map follow the row"
+    view.put(row=8)
+    session["cloud"] = {"asked": [*wishes, {"kind": "search", "text": "a", "turn": 9}]}
+    map_panel.hear(opened, "cloud")
+    assert view.get(view.ROW) == 8
+    assert map_panel.looked(opened).search == "a"
+    for odd in (None, 7, [None], [{"turn": "x"}], {"turn": 99}):
+        session["cloud"] = {"asked": odd}
+        map_panel.hear(opened, "cloud")
 
 
 def test_cells_that_a_spreadsheet_would_run_are_neutral_in_the_file(tmp_path: Path) -> None:

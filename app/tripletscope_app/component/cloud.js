@@ -24,18 +24,19 @@ const PEEK_REST = 380; // ms until Python is asked about a row whose card nobody
 const SPACE_PASSAGE = 300; // ms from one map to another
 const MOST_PICTURES = 110; // rows in view that are drawn as their pictures
 const LASSO_CORNERS = 200;
+const WISHES_KEPT = 4;
 const instances = new WeakMap();
 
 const noWebgl = () => Boolean(globalThis.__tripletscope_no_webgl) || /[?&]renderer=canvas\b/.test(location.search);
 
-export default function showCloud({ data, parentElement, setTriggerValue }) {
+export default function showCloud({ data, parentElement, setStateValue }) {
   if (!data) return undefined;
   let cloud = instances.get(parentElement);
   if (!cloud) {
     cloud = createCloud(parentElement);
     instances.set(parentElement, cloud);
   }
-  cloud.take(data, setTriggerValue);
+  cloud.take(data, setStateValue);
   return () => {
     cloud.stop();
     instances.delete(parentElement);
@@ -95,13 +96,18 @@ function createCloud(root) {
   const density = createDensity();
   const inkOf = createCloudInk();
   let report = () => {};
+  let wishes = [];
   let [turn, cardTimer, peekTimer, restTimer, passing] = [0, 0, 0, 0, 0];
   let [sheet, view, ink, passage, drawnPoints, inkNow] = [null, null, null, null, "", null];
   let [middles, placed, shownNames] = [{ key: null, list: [] }, { key: "", spots: new Float32Array(0) }, ""];
   let [counted, markedNow, marksStamp, peeked] = [{ key: "", count: 0 }, { name: "", of: null }, "", null];
 
+  /** What somebody wants goes as a state and with those before it: a trigger is lost while a page is being drawn. Turns
+   * grow, also on a page that is drawn anew, so that Python hears each once. */
   function ask(kind, more = {}) {
-    report("ask", { kind, ...more, turn: ++turn });
+    turn = Math.max(turn + 1, Date.now());
+    wishes = [...wishes, { kind, ...more, turn }].slice(-WISHES_KEPT);
+    report("asked", wishes);
   }
 
   function redrawAll() {
@@ -130,8 +136,8 @@ function createCloud(root) {
     return (markedNow = { name, of, n: sheet.n });
   }
 
-  function take(data, setTriggerValue) {
-    report = setTriggerValue;
+  function take(data, setStateValue) {
+    report = setStateValue;
     const before = state.get().data;
     const search = data.search?.key;
     if (search !== before?.search?.key) state.set({ at: -1 });
@@ -150,7 +156,7 @@ function createCloud(root) {
   }
 
   const sizes = new ResizeObserver(() => {
-    const { width, height } = panel.getBoundingClientRect();
+    const { width, height } = surface.getBoundingClientRect();
     const ratio = Math.min(2, devicePixelRatio || 1);
     if (!width || !height) return;
     for (const canvas of [under, points, over]) {
@@ -160,7 +166,7 @@ function createCloud(root) {
     drawnPoints = "";
     state.set({ size: { width, height, ratio } });
   });
-  sizes.observe(panel);
+  sizes.observe(surface);
   const onArrival = () => state.set({ arrived: state.get().arrived + 1 });
   document.addEventListener("tripletscope:points", onArrival);
 

@@ -38,8 +38,8 @@ export function shadesOf(legend, top, dark) {
   if (!legend) return [none];
   if (legend.kind === "number") return [none, ...Array.from({ length: legend.levels }, (_, i) => cloudRamp(i / (legend.levels - 1), dark))];
   if (legend.palette === "zones") return [none, ...ZONE_COLOURS];
-  if (legend.palette === "findings") return [none, ...(dark ? FINDING_COLOURS_DARK : FINDING_COLOURS_LIGHT).map(fromHex)];
-  const named = classColours(namedCount(legend), dark);
+  const ours = legend.palette === "findings" ? (dark ? FINDING_COLOURS_DARK : FINDING_COLOURS_LIGHT).map(fromHex) : null;
+  const named = (ours ?? classColours(namedCount(legend), dark)).slice(0, namedCount(legend));
   const goldenAngle = Math.PI * (3 - Math.sqrt(5));
   const pale = Array.from({ length: Math.max(0, top - named.length) }, (_, i) => oklch(dark ? 0.55 : 0.77, 0.07, 0.3 + i * goldenAngle));
   return [none, ...named, ...pale];

@@ -47,7 +47,7 @@ export function createCloudLegend({ onlit }) {
     if (rest > 0) {
       const codes = new Set(Array.from({ length: shades.length - 1 - named }, (_, i) => named + 1 + i));
       const coloured = legend.counts.slice(0, named).reduce((sum, count) => sum + count, 0);
-      chips.push(chip("rest", `${wholeNumber(rest)} other classes, pale`, legend.total - coloured - legend.without, "", codes, { "data-many": true }));
+      chips.push(chip("rest", `${wholeNumber(rest)} other ${legend.palette === "findings" ? "findings" : legend.title === "label" ? "classes" : "values"}, pale`, legend.total - coloured - legend.without, "", codes, { "data-many": true }));
     }
     if (legend.without) chips.push(chip("none", legend.none ?? "no value", legend.without, rgba(shades[0]), new Set([0])));
     list.replaceChildren(...chips);

@@ -1,25 +1,18 @@
 // What Python sends once for the map of a set: places, colours, marked rows, cards. Each has a name that says its content.
-import { parseBlob } from "./store.js";
 
 const POINTS_KEPT = 24;
-const takenPoints = new WeakMap();
 
 /** Map(key -> parsed bytes), the same for every component of the page. */
 export function pointShelf() {
   return (globalThis.__tripletscope_points ??= new Map());
 }
 
-/** Invisible: takes bytes once and puts what they hold on the shelf. */
-export default function loadPoints({ data, parentElement }) {
-  const blob = data instanceof Uint8Array ? data : data?.blob;
-  if (!blob?.length || takenPoints.get(parentElement) === blob) return undefined;
-  takenPoints.set(parentElement, blob);
-  const parsed = parseBlob(blob);
+/** Puts parsed bytes on the shelf and tells every map. */
+export function shelvePoints(parsed) {
   const shelf = pointShelf();
   const known = shelf.get(parsed.key) ?? parsed; // a name says its content: what is here already stays
   shelf.delete(parsed.key); // re-inserting makes it the youngest
   shelf.set(parsed.key, known);
   for (const key of [...shelf.keys()].slice(0, -POINTS_KEPT)) shelf.delete(key);
   document.dispatchEvent(new CustomEvent("tripletscope:points", { detail: parsed.key }));
-  return undefined;
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import math
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from tripletscope_app import component
 from tripletscope_app.component.pack import join
@@ -34,6 +36,10 @@ _HINTS = {
     "own": "the file's own x and y",
 }
 _STATE, _TURN, _CHANGED, _BLOBS = "inspect.map", "inspect.map.turn", "inspect.map.changed", "inspect.map.blobs"
+#: Row and finding that the panels around the map were drawn with.
+_AROUND = "inspect.map.around"
+#: Whether the address has to be told again.
+_UNTOLD = "inspect.map.untold"
 
 
 @dataclass
@@ -48,6 +54,7 @@ class Looked:
         space: the map that was shown last.
         colour: the colours that were shown last, by key.
         trouble: a sentence, until somebody does something else.
+        heard: the turn of the last wish of the browser.
     """
 
     digest: str
@@ -57,6 +64,7 @@ class Looked:
     space: str | None = None
     colour: dict[str, Any] | None = None
     trouble: str | None = None
+    heard: int = 0
 
 
 def looked(opened: Opened) -> Looked:
@@ -78,14 +86,25 @@ def foresee(opened: Opened) -> None:
 
 def show(opened: Opened) -> None:
     """Draws the panel."""
+    st.session_state[_AROUND] = _around()
+    if st.session_state.pop(_UNTOLD, False):
+        st.query_params.from_dict(view.link())
     _panel(opened)
+
+
+def _around() -> tuple[Any, Any]:
+    """What the panels beside the map show too: they are drawn again when it changes."""
+    return view.get(view.ROW), view.get(view.FINDING)
 
 
 @st.fragment(key="inspect.map")
 def _panel(opened: Opened) -> None:
     """The map alone: another colour, a search or a lasso draws nothing else again."""
-    if st.session_state.pop(_CHANGED, False):
-        st.rerun(scope="app")  # what is mined follows, and that is another part of the page
+    key = f"inspect.cloud.{opened.digest[:12]}"
+    hear(opened, key)  # what came while the page was being drawn
+    if st.session_state.pop(_CHANGED, False) or st.session_state.get(_AROUND) != _around():
+        st.session_state[_UNTOLD] = True  # what the browser was told in a run that is cut short never reaches it
+        st.rerun(scope="app")  # what is mined follows, or another row is chosen: that is another part of the page
     now = looked(opened)
     drawing = Drawing(opened, now)
     data = drawing.data()
@@ -95,8 +114,7 @@ def _panel(opened: Opened) -> None:
         if drawing.waiting:
             st.session_state[_TURN] = turn = st.session_state.get(_TURN, 0) + 1
             component.come_back(turn, AGAIN, key="inspect.map.tick")
-    key = f"inspect.cloud.{opened.digest[:12]}"
-    component.mount("cloud", data, key=key, on_ask_change=lambda: hear(opened, key))
+    component.mount("cloud", data, key=key, on_asked_change=lambda: _hear_and_draw(opened, key))
     if now.rows:
         _table(opened, "lasso", now.rows)
     found = drawing.found
@@ -107,32 +125,47 @@ def _panel(opened: Opened) -> None:
 # ---- what somebody asked for
 
 
+def _hear_and_draw(opened: Opened, key: str) -> None:
+    """The browser asks for something; where another row is chosen, all that follows the row is drawn again, too."""
+    hear(opened, key)
+    if st.session_state.get(_AROUND) != _around():
+        with contextlib.suppress(StreamlitAPIException):  # the page is just being drawn from scratch anyway
+            st.rerun(WORKBENCH)
+
+
 def hear(opened: Opened, key: str) -> None:
-    """The browser asks for something: another row, map, colour; a search; the rows inside a line."""
-    said = (st.session_state.get(key) or {}).get("ask")
-    if not isinstance(said, dict):
-        return
-    now, kind = looked(opened), said.get("kind")
+    """Nothing; what the browser asked for since it was heard last is looked at from now on."""
+    now = looked(opened)
+    wishes = (st.session_state.get(key) or {}).get("asked")
+    for said in wishes if isinstance(wishes, list) else []:
+        turn = said.get("turn") if isinstance(said, dict) else None
+        if isinstance(turn, int) and turn > now.heard:
+            now.heard = turn
+            _take(opened, now, said)
+
+
+def _take(opened: Opened, now: Looked, said: Mapping[str, Any]) -> None:
+    """One wish: another row, map, colour; a search; the rows inside a line."""
+    kind = said.get("kind")
     now.trouble = None
     if kind == "row" and _is_place(said.get("row"), opened):
         view.put(row=said["row"], positive=None)
-        st.rerun(WORKBENCH)
     elif kind == "peek" and _is_place(said.get("row"), opened):
         now.peek = said["row"]
     elif kind == "space" and said.get("space") in spaces(opened):
         _again_if_failed(opened, "map_places", **_place(opened, said["space"]))
         view.put(space=said["space"])
     elif kind == "colour" and said.get("by") in {one["value"] for one in colours(opened)}:
-        _again_if_failed(opened, "map_colour", **_colour(opened, said["by"]))
+        if said["by"] != "none":
+            _again_if_failed(opened, "map_colour", **_colour(opened, said["by"]))
         view.put(colour=said["by"])
     elif kind == "search" and isinstance(said.get("text"), str):
         now.search = said["text"][:200].strip()
     elif kind == "lasso":
         _take_lasso(opened, now, said.get("polygon"))
     elif kind == "cancel" and said.get("what") in ("space", "colour"):
-        what = said["what"]
-        asked = opened.ask(*_question(opened, what)[:1], **_question(opened, what)[1])
-        asked.cancel()
+        question, given = _question(opened, said["what"])
+        opened.ask(question, **given).cancel()
     elif kind == "clear":
         _clear(now, said.get("what"))
 
@@ -150,7 +183,6 @@ def _clear(now: Looked, what: Any) -> None:
         now.search = ""
     elif what == "finding":
         view.put(finding=None)
-        st.rerun(WORKBENCH)
 
 
 def _take_lasso(opened: Opened, now: Looked, polygon: Any) -> None:
@@ -554,7 +586,8 @@ def _choose_from(key: str, places: Sequence[int]) -> None:
     chosen = st.session_state[key]["selection"]["rows"]
     if chosen and chosen[0] < len(places):
         view.put(row=places[chosen[0]], positive=None)
-        st.rerun(WORKBENCH)
+        with contextlib.suppress(StreamlitAPIException):
+            st.rerun(WORKBENCH)
 
 
 def _exclude(rows: Sequence[int], out: bool) -> None:
