@@ -508,7 +508,7 @@ function createCloud(root) {
     if ((changed.has("data") || changed.has("arrived")) && s.hover && card.row === s.hover.index) showCard(s.hover.index, false);
   });
 
-  element.tripletscope = { project: (row) => { const [x, y] = screenOf(row); const box = surface.getBoundingClientRect(); return { x: box.left + x, y: box.top + y }; }, state: () => state.get(), redraw: () => { drawnPoints = ""; draw(state.get()); } };
+  element.tripletscope = { project: (row) => { const [x, y] = screenOf(row); const box = surface.getBoundingClientRect(); return { x: box.left + x, y: box.top + y }; }, state: () => state.get(), look: (camera) => { state.set({ camera }); state.flush(); }, redraw: () => { drawnPoints = ""; draw(state.get()); } };
 
   return {
     take,
