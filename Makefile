@@ -60,6 +60,7 @@ bench: $(VENV)/.installed-test ## print the tables of speed and memory (minutes;
 	$(BIN)/python benchmarks/bench_ui.py
 	$(BIN)/python benchmarks/bench_umap.py
 	$(BIN)/python benchmarks/bench_whole_set.py
+	$(BIN)/python benchmarks/bench_map.py
 	$(BIN)/python benchmarks/bench_peers.py --sizes 4000
 
 pictures: $(VENV)/.installed-test ## take the pictures of the docs and the film of the README again
