@@ -342,7 +342,7 @@ def _files(opened: Opened, job: Job, told: Mapping[str, Any], key: str) -> None:
     with right:
         lines = command_of(opened, job.options, name, form=form, scores=scores)
         st.caption("The same bytes without a browser, where the files lie:")
-        st.code(lines, language="bash", wrap_lines=True)
+        st.code(lines, language=None, wrap_lines=True)
         if job.options.rows:
             path = job.folder / BY_HAND
             st.download_button(

@@ -20,6 +20,10 @@ STYLE = """<style>
 .st-key-inspect-mined [data-testid="stText"] { font-size: .88rem; line-height: 1.4; opacity: .82; white-space: pre-wrap;
   overflow-wrap: anywhere; }
 .st-key-inspect-mined pre { font-size: .82rem; }
+.st-key-inspect-mine [data-testid="stCaptionContainer"] { color: unset; opacity: .8; }
+.st-key-inspect-mine [data-testid="stBaseButton-primary"]:not(:disabled) { background: #0b6aa8; border-color: #0b6aa8;
+  color: #fff; }
+.st-key-inspect-mine [data-testid="stBaseButton-primary"]:not(:disabled):hover { background: #095a90; }
 .out-words { margin: 0; font-size: .92rem; line-height: 1.45; }
 .out-words b { display: block; font-size: 1rem; }
 .out-words span { opacity: .8; }

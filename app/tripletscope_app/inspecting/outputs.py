@@ -56,7 +56,7 @@ def _panel(opened: Opened) -> None:
             )
     with st.expander("The same from the command line", on_change="rerun", key="outputs.command") as command:
         if command.open:
-            st.code(command_of(opened, names, out), language="bash", wrap_lines=True)
+            st.code(command_of(opened, names, out), language=None, wrap_lines=True)
 
 
 def file_names(opened: Opened, ending: str) -> dict[str, str]:
