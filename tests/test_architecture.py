@@ -25,6 +25,7 @@ FLOORS: list[set[str]] = [
         "store.reader",
         "store.recompute",
         "store.views",
+        "store.parcel",
         "testing",
         "strategy_docs",
         "dataset_docs",
