@@ -35,7 +35,9 @@ export function paintNames(pen, { middles, legend, shades, view, theme, lit, blo
   for (let i = 0; i < Math.min(namedCount(legend), middles.length); i++) {
     if (!middles[i] || (lit && !lit.has(i + 1))) continue;
     const text = shorter(String(legend.names[i]), 22);
-    const [x, y] = [view.toX(middles[i][0]), view.toY(middles[i][1])];
+    // A long name stands over its class, which a small class would else vanish under.
+    const lift = text.length > 3 ? 20 : 0;
+    const [x, y] = [view.toX(middles[i][0]), view.toY(middles[i][1]) - lift];
     const half = Math.max(10, pen.measureText(text).width / 2 + 7);
     const box = [x - half - 1, y - 11, x + half + 1, y + 11];
     if (box[0] < 0 || box[1] < 0 || box[2] > view.width || box[3] > view.height) continue;
