@@ -355,7 +355,7 @@ def axis_end(gaps: np.ndarray, suggested: float | None, margin: float) -> float:
 
     Example:
         >>> axis_end(np.float32([-0.1, 0.02, 0.3]), 0.02, 0.1), axis_end(np.float32([-3.0, -1.0]), None, 0.2)
-        (0.4, 1.0)
+        (0.3, 1.0)
     """
     wanted = max(float(np.quantile(gaps, 0.98)), 2 * (suggested or 0.0))
     if wanted <= 0:  # every pair violates whatever the margin
