@@ -14,7 +14,7 @@ _ICON = Path(__file__).parent / "icon.png"
 # Streamlit leaves 6rem above the first element; map and ruler together should fit on a 1280 x 800 screen.
 _TIGHT = """<style>
 [data-testid="stMainBlockContainer"] { padding: 2.5rem 1.5rem 2rem 1.5rem; max-width: 1680px; }
-[data-testid="stHeader"] { background: transparent; height: 2.25rem; min-height: 2.25rem; pointer-events: none; }
+[data-testid="stHeader"] { height: 2.25rem; min-height: 2.25rem; pointer-events: none; }
 [data-testid="stHeader"] > * { pointer-events: auto; }
 [data-testid="stMainBlockContainer"] > [data-testid="stVerticalBlock"] { gap: 0.5rem; }
 [data-testid="stLayoutWrapper"]:has(> [class*="st-key-unseen"]) { position: absolute; height: 0; overflow: hidden; }

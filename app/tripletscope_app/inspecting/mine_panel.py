@@ -280,7 +280,8 @@ def _asked(options: Options) -> dict[str, Any]:
 def _margin(opened: Opened, options: Options, strategy: Mapping[str, Any]) -> Options:
     """The curve with the margin on it; the options with that margin."""
     usual = opened.ask("row_ready", distance=opened.distance).reply(3.0)
-    margin = view.get(view.MARGIN) or float((usual or {}).get("usual_margin", 0.2))
+    standard = float((usual or {}).get("usual_margin", 0.2))
+    margin = view.get(view.MARGIN) or standard
     told = answer(
         opened.ask(
             "margin_curve",
@@ -294,7 +295,7 @@ def _margin(opened: Opened, options: Options, strategy: Mapping[str, Any]) -> Op
     )
     if told is not None and len(told["gaps"]):
         gaps = told["gaps"]
-        top = axis_end(gaps, told["suggested"], margin)
+        top = axis_end(gaps, told["suggested"], standard)
         stamp = hashlib.blake2b(repr((opened.digest, _asked(options), top)).encode(), digest_size=6).hexdigest()
         key = "inspect.mine.curve"
         component.mount(
@@ -350,16 +351,18 @@ def _hear_margin(key: str) -> None:
         view.put(margin=float(said))
 
 
-def axis_end(gaps: np.ndarray, suggested: float | None, margin: float) -> float:
-    """Where the axis of the curve ends: a round number beyond nearly all gaps; no margin moves it.
+def axis_end(gaps: np.ndarray, suggested: float | None, standard: float) -> float:
+    """Where the axis of the curve ends: a round number beyond nearly all gaps and the margin that the page opens with.
+
+    No margin that somebody chooses moves it.
 
     Example:
         >>> axis_end(np.float32([-0.1, 0.02, 0.3]), 0.02, 0.1), axis_end(np.float32([-3.0, -1.0]), None, 0.2)
         (0.3, 1.0)
     """
     wanted = max(float(np.quantile(gaps, 0.98)), 2 * (suggested or 0.0))
-    if wanted <= 0:  # every pair violates whatever the margin
-        wanted = 5 * margin if margin < 1 else margin
+    # Where every pair violates whatever the margin, the gaps say nothing.
+    wanted = max(wanted, 1.2 * standard) if wanted > 0 else 5 * standard
     power = 10.0 ** math.floor(math.log10(wanted))
     return float(f"{next(one for one in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if one * power >= wanted * 0.999) * power:.6g}")
 

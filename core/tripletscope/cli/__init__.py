@@ -1,4 +1,4 @@
-"""The command line: `tripletscope train | control | strategies | runs | doctor | project | export | mine | inspect | map | app`.
+"""The command line: `tripletscope COMMAND`, one file here for each command; others may bring theirs along.
 
 A refusal is one sentence on standard error with exit code 2; `--debug` shows where it came from. Standard output
 carries results only, so that `--json` can be piped.
