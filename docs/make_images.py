@@ -109,6 +109,41 @@ def shot(
     return take
 
 
+def inspected(
+    name: str, view: str, ready: str, *, of: str | None = None, height: int = 800, dark: bool = False, press: str = ""
+) -> Callable[[Studio], None]:
+    """A picture of the Inspect page on the bundled set with planted faults.
+
+    Args:
+        name: of the file.
+        view: what follows `?v=1&set=flawed` in the address.
+        ready: selector of what has to be there.
+        of: a panel; the window when left out.
+        height: of the window.
+        dark: in the dark theme.
+        press: name of a button to press before `ready` is waited for.
+    """
+
+    def take(studio: Studio) -> None:
+        scheme = "dark" if dark else "light"
+        page = studio.browser.new_page(viewport={"width": 1280, "height": height}, color_scheme=scheme)
+        page.set_default_timeout(WAIT)
+        page.goto(f"{studio.address}/inspect?v=1&set=flawed{view}")
+        page.wait_for_selector(".ts-fault")
+        page.wait_for_selector(".ts-gap[data-ready]")
+        if press:
+            page.get_by_role("button", name=press).click()
+        page.wait_for_selector(ready)
+        page.wait_for_timeout(4000)
+        if of:
+            page.locator(of).first.screenshot(path=IMAGES / f"{name}.png")
+        else:
+            page.screenshot(path=IMAGES / f"{name}.png")
+        page.close()
+
+    return take
+
+
 def film(studio: Studio) -> None:
     """Ten seconds: a run that learns, then the one that collapses, on one fixed scale."""
     page = studio.open("?v=1&run=digits-2d/semi-hard&step=30&anchor=47&positive=277", height=716)
@@ -154,6 +189,14 @@ PICTURES: dict[str, Callable[[Studio], None]] = {
     "events": shot("events", "?v=1&run=digits-2d/batch-hard&step=30&anchor=47&positive=277", of=".ts-events"),
     "violations": shot("violations", of=".ts-violations"),
     "rivals": shot("rivals", of=".ts-rivals"),
+    "inspect": inspected("inspect", "&row=119&finding=suspicious-labels", ".ts-fault-body:visible"),
+    "inspect-dark": inspected(
+        "inspect-dark", "&row=119&finding=suspicious-labels", ".ts-fault-body:visible", dark=True
+    ),
+    "inspect-row": inspected("inspect-row", "&row=119", ".ts-rule", of=".ts-rule", height=1700),
+    "inspect-mine": inspected(
+        "inspect-mine", "", ".st-key-inspect-mined", of=".st-key-inspect-mine", height=2600, press="Mine these triplets"
+    ),
 }
 
 

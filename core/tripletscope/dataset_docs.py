@@ -60,11 +60,13 @@ import numpy as np
 from tripletscope.datasets import DATASETS, DataSet, LabelledData, load
 from tripletscope.samples import Samples
 
+
 def two_lines() -> LabelledData:
     along = np.linspace(0, 1, 20, dtype=np.float32)
     points = np.concatenate([np.column_stack([along, 0 * along]), np.column_stack([along, 0 * along + 1])])
     who = Samples(np.arange(40), np.repeat([0, 1], 20), ["low", "high"])
     return LabelledData("two-lines", points, who, origin="Made by me.", licence="CC0")
+
 
 DATASETS.register(DataSet("two-lines", 90, "Two lines", two_lines, "Two lines of 20 points.", "points", "class low"))
 assert load("two-lines").samples.class_counts().tolist() == [20, 20]
