@@ -28,6 +28,8 @@ NOTHING = {
     "violating": "no anchor violates the margin at this step",
     "disagree": "no anchor has a positive and a negative to disagree about",
 }
+#: What is looked at, for whoever wants it between two runs of the script.
+_SHOWN = "watch.shown"
 _HEARD, _MESSAGE, _TOLD = "watch.heard", "watch.message", "watch.message.for"
 
 
@@ -81,6 +83,9 @@ def settle_selection(race: Race, loaded: Loaded) -> Selection:
 
 def remember(race: Race, loaded: Loaded, chosen: Selection, *, overrule: bool = False) -> None:
     """Session and address hold the selection by names that outlive this server: run, step, rows of the samples."""
+    st.session_state.setdefault(_SHOWN, {}).update(
+        number=chosen.run, step=chosen.step, anchor=chosen.anchor, positive=chosen.positive
+    )
     put = state.overrule if overrule else state.put
     put(
         run=race.link(loaded.runs[chosen.run].name),
@@ -237,12 +242,11 @@ def run_notes(loaded: Loaded) -> None:
             st.text(f"{run.name}: {note}.")
 
 
-def downloads(race: Race, loaded: Loaded, chosen: Selection) -> None:
-    """The triplets of this step, of the whole run, and the run as a page; made when the button is pressed."""
+def step_button(loaded: Loaded, chosen: Selection) -> None:
+    """The triplets of this step as CSV, written when the button is pressed."""
     run, step = loaded.runs[chosen.run], chosen.step
     picked = step < run.step_count
-    row = st.container(horizontal=True)  # columns would be four more elements to send with every click
-    row.download_button(
+    st.download_button(
         f"Triplets of step {step} (CSV)",
         data=lambda: csv_of(run, [step]),
         file_name=f"{run.name}-step-{step}.csv",
@@ -252,31 +256,38 @@ def downloads(race: Race, loaded: Loaded, chosen: Selection) -> None:
         disabled=not picked,
         help=None if picked else "The closing frame follows the last update: no triplets were mined there.",
     )
+
+
+def run_buttons(race: Race, loaded: Loaded) -> None:
+    """The watched run as CSV, and as one page that opens by double click; made when a button is pressed.
+
+    They take what is on the screen at that moment, and no click before it sends them again. The page is made in a
+    helper process.
+    """
+    shown = st.session_state.setdefault(_SHOWN, {})
+
+    def number() -> int:
+        return min(int(shown.get("number", 0)), len(loaded.runs) - 1)
+
+    def page() -> bytes:
+        run, digest = loaded.runs[number()], loaded.digests[number()]
+        opening = {"run": run.name, **{name: shown.get(name) for name in ("step", "anchor", "positive")}}
+        reply = helper().share([str(run.path)], digest, f"{race.title}: {run.name}", opening).result(PAGE_PATIENCE)
+        return Path(reply["path"]).read_bytes() if "path" in reply else f"{reply['error']}\n".encode()
+
+    row = st.container(horizontal=True)
     row.download_button(
         "Triplets of the whole run (CSV)",
-        data=lambda: csv_of(run, None),
-        file_name=f"{run.name}.csv",
+        data=lambda: csv_of(loaded.runs[number()], None),
+        file_name=f"{race.key}.csv",
         mime="text/csv",
         on_click="ignore",
         key="download.run",
     )
-    with row:
-        page_button(race, loaded, chosen)
-
-
-def page_button(race: Race, loaded: Loaded, chosen: Selection) -> None:
-    """The watched run as one page that opens by double click; made in a helper process when the button is pressed."""
-    run, digest = loaded.runs[chosen.run], loaded.digests[chosen.run]
-    opening = {"run": run.name, "step": chosen.step, "anchor": chosen.anchor, "positive": chosen.positive}
-
-    def page() -> bytes:
-        reply = helper().share([str(run.path)], digest, f"{race.title}: {run.name}", opening).result(PAGE_PATIENCE)
-        return Path(reply["path"]).read_bytes() if "path" in reply else f"{reply['error']}\n".encode()
-
-    st.download_button(
+    row.download_button(
         "This run as a page (HTML)",
         data=page,
-        file_name=f"{run.name}.html",
+        file_name=f"{race.key}.html",
         mime="text/html",
         on_click="ignore",
         key="download.page",

@@ -37,7 +37,7 @@ MORE = [
 ]
 
 
-@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1920, True), *MORE])
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), pytest.param(1920, True, marks=pytest.mark.slow), *MORE])
 def test_axe_finds_nothing_in_the_instrument(browser, server, width, dark):
     watched = Watched(browser, server, "/?run=runs/semi-hard&step=5&anchor=2", color_scheme="dark" if dark else "light")
     watched.page.set_viewport_size({"width": width, "height": 900})

@@ -28,6 +28,7 @@ def race(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Serve
     server.stop()
 
 
+@pytest.mark.slow
 def test_the_numbers_of_every_run_come_and_the_instrument_stays(browser: Any, race: tuple[Path, Server]) -> None:
     folder, server = race
     watched = Watched(browser, server, "/?run=runs/semi-hard")

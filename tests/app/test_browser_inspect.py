@@ -165,6 +165,7 @@ def faults(page) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dark", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_axe_finds_nothing_at_the_door_and_in_the_findings(visit, dark):
     page = visit(color_scheme="dark" if dark else "light")

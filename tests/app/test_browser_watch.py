@@ -228,6 +228,7 @@ def test_clicking_a_point_makes_it_the_anchor_and_the_sentence_follows(watched):
     assert not watched.complaints
 
 
+@pytest.mark.slow
 def test_a_pill_changes_the_run(watched):
     first = watched.root("run")
     watched.page.locator("body").press("1")
@@ -341,6 +342,7 @@ def test_the_copied_link_restores_what_was_on_screen(browser, server, clipboard)
     page.close()
 
 
+@pytest.mark.slow
 def test_two_people_have_margins_of_their_own(browser, server):
     one = Watched(browser, server, "/?run=runs/semi-hard&step=5&anchor=102&margin=0.1")
     two = Watched(browser, server, "/?run=runs/semi-hard&step=5&anchor=102&margin=2")

@@ -65,7 +65,7 @@ def counts(page: Any) -> list[str]:
 # --- the margin ---
 
 
-@pytest.mark.parametrize("step", [5, 30])
+@pytest.mark.parametrize("step", [5, pytest.param(30, marks=pytest.mark.slow)])
 def test_a_dragged_margin_counts_zones_as_the_engine_does(
     open_page: Callable[..., Any], truth: dict[str, Any], step: int
 ) -> None:
@@ -326,6 +326,7 @@ def lanes_shown(page: Any) -> list[str]:
     return page.eval_on_selector_all(".ts-lane-name:not([hidden])", "all => all.map(e => e.dataset.lane)")
 
 
+@pytest.mark.slow
 def test_twenty_five_lanes_scroll_inside_the_ruler(
     open_page: Callable[..., Any], site: tuple[Path, str], truth: dict[str, Any]
 ) -> None:
@@ -530,6 +531,7 @@ def test_the_soft_margin_promises_no_loss_of_nought(open_page: Callable[..., Any
     assert re.search(r"ln\(1 \+ e", sentence(page))
 
 
+@pytest.mark.slow
 def test_labels_that_hide_or_turn_round(open_page: Callable[..., Any], site: tuple[Path, str]) -> None:
     names = ["\u200b", "שלום עולם", "\u202eevil", "<b>bold</b>", "x" * 300, " ", "two words", "é", "😀", "7"]
     fake.build(site[0] / "odd", names=names, thumbs=False)

@@ -183,6 +183,7 @@ def test_a_margin_is_one_for_the_whole_page(app, flawed):
     assert at.number_input(key="inspect.mine.margin").value == pytest.approx(0.3)
 
 
+@pytest.mark.slow
 def test_what_was_mined_before_is_shown_again_at_once(app, flawed):
     at = app(flawed)
     first = mine(at)
@@ -308,6 +309,7 @@ def test_report_findings_cleaned_set_and_ids_are_those_of_the_command(app, texts
     assert b"<img src=x" not in made[names["report"]]
 
 
+@pytest.mark.slow
 def test_the_zip_holds_everything_and_is_the_same_twice(app, texts):
     job = mine(app(texts))
     packed = mine_result._zipper(texts.desk, texts, job)()

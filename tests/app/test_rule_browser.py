@@ -150,9 +150,8 @@ def test_the_margin_in_the_hand_is_told_to_the_page_and_its_answer_taken(look: A
     page.locator(KNOB).focus()
     for _ in range(5):
         page.keyboard.press("ArrowRight")
-    page.wait_for_function("harness.calls.length > 0")
-    margin = calls(page)[-1]["margin"]
-    assert margin == pytest.approx(1.1 * usual)
+    # A press that rests a moment is told by itself; the last one counts.
+    page.wait_for_function("m => Math.abs((harness.calls.at(-1)?.margin ?? 0) - m) < 1e-6 * m", arg=1.1 * usual)
     assert page.inner_text(".ts-margin-reset") == f"usual margin {usual:g} \u00d7"
     assert page.locator(".ts-lanes-stale").is_visible()  # until the answer for that margin is there
     data = {**told["wide"], "key": "heard", "selection": {**told["wide"]["selection"], "heard": calls(page)[-1]["n"]}}
@@ -216,6 +215,7 @@ def test_a_row_without_a_class_has_its_nearest_rows_and_no_ruler(look: Any, told
     assert page.locator(".ts-candidate").count() > 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("width", "dark", "name"), [(1280, False, "digits"), (900, True, "digits"), (1920, False, "hostile")]
 )

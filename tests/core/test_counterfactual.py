@@ -157,6 +157,7 @@ def test_a_packed_answer_comes_back(which, request):
         assert (np.abs(back["others"]["ticks"] - answer["others"]["ticks"]) <= largest / 255).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("race", ["digits-2d", pytest.param("digits-2d-standardized", marks=pytest.mark.slow)])
 def test_the_page_can_take_the_distances_of_a_plane_itself(race):
     """Over all frames and many anchors: plain float32 arithmetic and the steps that travel give every bit back."""

@@ -47,6 +47,7 @@ def test_a_broken_file_opens_or_is_refused_in_a_sentence(tmp_path: Path, seed: i
 FILES = fuzz_readers.sound_files()
 
 
+@pytest.mark.slow
 def test_the_same_for_minutes_counts_and_keeps_what_it_finds(tmp_path: Path) -> None:
     words = [sys.executable, fuzz_readers.__file__, "--minutes", "0.15", "--keep", str(tmp_path / "finds")]
     done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=120)

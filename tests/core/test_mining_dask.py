@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,10 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """Of a scheduler with two workers, each a process of its own."""
+    # Each runs the main module again, and a page test that ran before in this process has left its page there.
+    before, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as two:
+        sys.modules["__main__"] = before
         yield two.scheduler_address
 
 

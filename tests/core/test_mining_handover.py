@@ -211,6 +211,7 @@ def told_by(*words: object) -> tuple[int, list[dict[str, Any]]]:
         return process.wait(60), told
 
 
+@pytest.mark.slow
 def test_lines_tell_a_program_how_far_it_is(table: Path, tmp_path: Path) -> None:
     code, told = told_by(table, "--out", tmp_path / "t.csv")
     assert code == 0

@@ -76,6 +76,7 @@ def test_the_picks_are_those_of_mining(
             assert rows == [wanted.get((row, int(positive))) for positive in seen.positives], name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distance", DISTANCES)
 def test_a_strategy_brings_along_the_positive_that_mining_gives_it(distance: str) -> None:
     points, classes = spread()

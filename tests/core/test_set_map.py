@@ -115,6 +115,7 @@ def test_a_sample_of_rows_says_about_the_same(monkeypatch):
     assert some.trust == pytest.approx(whole.trust, abs=0.03)
 
 
+@pytest.mark.slow
 def test_umap_keeps_more_than_pca_is_always_the_same_and_tells_how_far_it_is():
     rows, labels = blobs()
     told: list[float] = []

@@ -111,7 +111,8 @@ export function createMarginHandle({ state, actions, plot }) {
       knob.toggleAttribute("data-held", false);
       backToRun();
     } else if (targets[event.key]) {
-      setMargin(targets[event.key]());
+      drawn.margin = targets[event.key](); // two presses may come before one is drawn
+      setMargin(drawn.margin);
       clearTimeout(timer);
       timer = setTimeout(() => actions.commit(), MARGIN_REST);
     } else return;

@@ -113,9 +113,11 @@ function createInstrument(parent) {
       const link = linkOf(state.get());
       state.set({ copied: { link, done: await copyText(link) } });
     },
+    /** Another one than that which is looked at. */
     randomAnchor() {
       const s = state.get();
-      actions.selectAnchor(Math.floor(Math.random() * s.runs[s.run].n));
+      const others = s.runs[s.run].n - 1;
+      if (others > 0) actions.selectAnchor((s.anchor + 1 + Math.floor(Math.random() * others)) % (others + 1));
     },
     selectAnchor(index) {
       if (index === state.get().anchor) return;

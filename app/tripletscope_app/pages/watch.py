@@ -41,6 +41,7 @@ def watch() -> None:
         return
     component.load_runs(dict(zip(loaded.digests, loaded.blobs, strict=True)))
     _instrument(race, loaded)
+    widgets.run_buttons(race, loaded)
     _words(race)
     bring_asides(race, loaded)
     projections.bring_maps(loaded)
@@ -56,7 +57,7 @@ def _instrument(race: Race, loaded: Loaded) -> None:
     if told.asking:
         widgets.await_strategies(told)
     widgets.run_notes(loaded)
-    widgets.downloads(race, loaded, chosen)
+    widgets.step_button(loaded, chosen)
     widgets.candidates_table(loaded, chosen, told)
     projections.wake()
 
