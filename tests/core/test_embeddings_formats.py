@@ -207,3 +207,37 @@ def test_a_column_that_cannot_be_shown_is_left_out_and_said(tmp_path: Path) -> N
     found = open_embeddings(tmp_path / "t.parquet")
     assert "'tags', 'raw' hold lists or bytes, so there is no colouring by that." in found.notes
     assert found.columns == {}
+
+
+@pytest.mark.parametrize("unit", ["date32", "date64", "s", "ms", "us", "duration"])
+@pytest.mark.parametrize("ending", ["parquet", "arrow"])
+def test_times_that_python_cannot_say_are_named(tmp_path, unit, ending):
+    """Found by fuzzing: a damaged date ended in a traceback."""
+    import pyarrow as pa
+    import pyarrow.feather as feather
+    import pyarrow.parquet as parquet
+
+    count = 12
+    days = np.arange(count)
+    if unit == "date32":
+        when = [
+            pa.array(part.astype(np.int32)).view(pa.date32()) for part in (days, np.where(days == 7, 2**31 - 1, days))
+        ]
+    else:
+        kind = {"date64": pa.date64(), "duration": pa.duration("s")}.get(unit) or pa.timestamp(unit)
+        far = {"s": 10**14, "date64": 86_400_000 * 10**10}.get(unit, 2**60)  # Parquet keeps seconds as milliseconds
+        wrong = np.where(days == 7, far, days * 86_400_000)
+        when = [pa.array(part.astype(np.int64)).view(kind) for part in (days * 86_400_000, wrong)]
+    base = {"vec": [[float(day), 1.0] for day in days], "label": ["a", "b"] * (count // 2)}
+    for name, column in zip(("sound", "wrong"), when, strict=True):
+        path = tmp_path / f"{name}.{ending}"
+        table = pa.table({**base, "when": column})
+        if ending == "parquet":
+            parquet.write_table(table, path)
+        else:
+            feather.write_feather(table, str(path), compression="uncompressed")
+    assert len(open_embeddings(tmp_path / f"sound.{ending}")) == count
+    if unit == "date64" and ending == "parquet":
+        return  # Parquet has no such dates: it is written as another one
+    with pytest.raises(DataError, match=r"row 9, column 'when' holds a time that is outside of the years 1 to 9999"):
+        open_embeddings(tmp_path / f"wrong.{ending}")

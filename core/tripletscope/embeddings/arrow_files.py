@@ -91,11 +91,37 @@ def _table(path: Path, data: Any) -> Table:
             if pa.types.is_struct(column.type) and {field.name for field in column.type} == {"bytes", "path"}:
                 column = pa.chunked_array([pc.struct_field(part, "bytes") for part in column.chunks])  # Hugging Face
             columns[name] = plain_column(column)
+            _check_times(path, name, columns[name])
         except pa.ArrowException as error:
             raise DataError(f"In {path}, column {name!r} cannot be read ({reason_of(error)}): leave it out.") from error
     if not columns:
         raise DataError(f"{path} has no columns: give the vectors and what is known of each.")
     return Table(path, data.num_rows, columns)
+
+
+#: Of each unit so many a day.
+_A_DAY = {"s": 86_400, "ms": 86_400 * 10**3, "us": 86_400 * 10**6, "ns": 86_400 * 10**9}
+#: Days since 1970 of the first day of the year 1 and of the last of 9999: Python knows no others.
+_FIRST, _LAST = -719_162, 2_932_896
+_LONGEST = 999_999_999  # days of a duration
+
+
+def _check_times(path: Path, name: str, column: Any) -> None:
+    """Raises a DataError for a date, time or duration that Python cannot say, which somebody's tool can write."""
+    kind = getattr(column, "type", None)
+    if kind is None or not (pa.types.is_date(kind) or pa.types.is_timestamp(kind) or pa.types.is_duration(kind)):
+        return
+    each = 1 if pa.types.is_date32(kind) else _A_DAY["ms"] if pa.types.is_date64(kind) else _A_DAY[kind.unit]
+    low, high = (-_LONGEST, _LONGEST) if pa.types.is_duration(kind) else (_FIRST, _LAST)
+    whole = column.cast(pa.int32()).cast(pa.int64()) if pa.types.is_date32(kind) else column.cast(pa.int64())
+    numbers = pc.fill_null(whole, 0).to_numpy()
+    # Floor division by a power of ten keeps every number an int64.
+    wrong = np.flatnonzero((numbers // each < low) | (numbers // each > high))
+    if len(wrong):
+        raise DataError(
+            f"In {path}, row {wrong[0] + 2}, column {name!r} holds a time that is outside of the years 1 to 9999: "
+            "correct it, or leave the column out."
+        )
 
 
 def _counted(path: Path, batches: Iterator[Any], limit: int | None) -> Iterator[Any]:
