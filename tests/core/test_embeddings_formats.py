@@ -241,3 +241,12 @@ def test_times_that_python_cannot_say_are_named(tmp_path, unit, ending):
         return  # Parquet has no such dates: it is written as another one
     with pytest.raises(DataError, match=r"row 9, column 'when' holds a time that is outside of the years 1 to 9999"):
         open_embeddings(tmp_path / f"wrong.{ending}")
+
+
+@pytest.mark.parametrize("kind", ["V4", "c8", "V0"])
+def test_labels_of_a_type_that_is_no_label_are_refused(tmp_path, kind):
+    """Found by fuzzing: bytes without a meaning, and complex numbers, ended in a traceback."""
+    np.save(tmp_path / "vectors.npy", np.eye(6, dtype=np.float32))
+    np.save(tmp_path / "labels.npy", np.zeros(6, dtype=kind))
+    with pytest.raises(DataError, match=r"labels.npy holds values of the type .*: save numbers or text"):
+        open_embeddings(tmp_path / "vectors.npy", metadata=tmp_path / "labels.npy")

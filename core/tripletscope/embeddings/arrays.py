@@ -63,6 +63,8 @@ def read_npy(path: Path, *, column: str | None = None) -> Table:
     if size - offset > promised:
         notes.append(f"{path.name} has {size - offset - promised:,} bytes after its array, which were not read.")
     if len(shape) == 1:
+        if dtype.kind in "cV":
+            raise DataError(f"{path} holds values of the type {dtype}: save numbers or text, one for each row.")
         _check_text(path, "the array", vectors)
         return Table(path, shape[0], {str(column): as_column(vectors)}, 0, COUNTED_FROM_0, notes)
     return Table(path, shape[0], {"vector": vectors}, 0, COUNTED_FROM_0, notes)
