@@ -216,16 +216,21 @@ class MapJobs:
 
     def _hang_up(self, task: _Task) -> None:
         """Closes the process's standard input, at which it ends; one that does not is killed."""
-        process = task.process
-        if process is None or process.stdin is None:
-            return
-        with contextlib.suppress(OSError):
-            process.stdin.close()
+        if task.process is not None:
+            hang_up(task.process, PATIENCE)
 
-        def insist() -> None:
-            try:
-                process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                process.kill()
 
-        threading.Thread(target=insist, daemon=True).start()
+def hang_up(process: subprocess.Popen[str], patience: float) -> None:
+    """Nothing; the process's standard input is closed, at which it should end; after that many seconds it is killed."""
+    if process.stdin is None:
+        return
+    with contextlib.suppress(OSError):
+        process.stdin.close()
+
+    def insist() -> None:
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+    threading.Thread(target=insist, daemon=True).start()

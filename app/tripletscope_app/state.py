@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,10 +124,20 @@ def read_url(address: Mapping[str, str] | None = None) -> dict[str, Any]:
         >>> read_url({"v": "2", "run": "digits", "margin": "0.5"})
         {'watch.run': 'digits'}
     """
-    address = st.query_params if address is None else address
-    known = CONTROLS if address.get("v", VERSION) == VERSION else (RUN,)
+    return read_controls(CONTROLS, RUN, st.query_params if address is None else address)
+
+
+def read_controls(controls: Iterable[Control], first: Control, address: Mapping[str, str]) -> dict[str, Any]:
+    """What an address says of a page's controls, by key; of one of another version only `first` is understood."""
+    known = controls if address.get("v", VERSION) == VERSION else (first,)
     asked = {control.key: control.read(address[control.url]) for control in known if control.url in address}
     return {key: value for key, value in asked.items() if value is not None}
+
+
+def write_controls(controls: Iterable[Control]) -> dict[str, str]:
+    """What an address says of a page's controls: defaults stay out."""
+    chosen = {control.url: control.write(get(control)) for control in controls if get(control) != control.default}
+    return {"v": VERSION, **chosen}
 
 
 def restore_url() -> None:
@@ -140,8 +150,7 @@ def restore_url() -> None:
 
 def link() -> dict[str, str]:
     """What the address of the screen names: defaults stay out."""
-    chosen = {control.url: control.write(get(control)) for control in CONTROLS if get(control) != control.default}
-    return {"v": VERSION, **chosen}
+    return write_controls(CONTROLS)
 
 
 def write_url() -> None:

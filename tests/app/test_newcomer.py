@@ -19,35 +19,26 @@ from tests.app.test_browser_watch import Server
 from tripletscope import cli
 from tripletscope.datasets import sample_data_dir
 
-#: Where the real sets lie, on machines that have them.
-DATA = os.environ.get("TRIPLETSCOPE_DATA")
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 WAIT = 180_000
 
 
-def data_file(name: str) -> Path:
-    """A real set; the test is left out where there is none."""
-    if not DATA:
-        pytest.skip("TRIPLETSCOPE_DATA names no folder of real sets")
-    return Path(DATA) / name
-
-
-def flawed(folder: Path) -> list[Path]:
+def flawed(folder: Path, data: Path | None) -> list[Path]:
     return [sample_data_dir() / "flawed" / "digits.npz"]
 
 
-def banking(folder: Path) -> list[Path]:
-    return [data_file("banking77_minilm_f16.npy"), data_file("banking77.parquet")]
+def banking(folder: Path, data: Path) -> list[Path]:
+    return [data / "banking77_minilm_f16.npy", data / "banking77.parquet"]
 
 
-def pages(folder: Path) -> list[Path]:
-    return [data_file("page_blocks.parquet")]
+def pages(folder: Path, data: Path) -> list[Path]:
+    return [data / "page_blocks.parquet"]
 
 
-def omniglot(folder: Path) -> list[Path]:
+def omniglot(folder: Path, data: Path) -> list[Path]:
     """Features as a simple model makes them: the first 32 principal components of the pictures, at length 1."""
-    with np.load(data_file("omniglot.npz")) as held:
+    with np.load(data / "omniglot.npz") as held:
         images, labels, names = held["images"], held["labels"], held["class_names"]
     flat = images.reshape(len(images), -1).astype(np.float32)
     flat -= flat.mean(axis=0)
@@ -83,9 +74,9 @@ class Shots:
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_from_the_drop_to_the_file(browser, tmp_path, name):
+def test_from_the_drop_to_the_file(browser, tmp_path, name, request):
     make, rows = SETS[name]
-    files = make(tmp_path)
+    files = make(tmp_path, None if make is flawed else request.getfixturevalue("real_data"))
     (tmp_path / "server").mkdir()
     server = Server(tmp_path / "server")
     page = browser.new_page(viewport={"width": 1280, "height": 800})

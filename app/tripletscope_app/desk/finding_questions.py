@@ -62,14 +62,7 @@ def inspection(held: Held, tell: Tell, *, distance: str) -> dict[str, Any]:
         "looked_at": len(seen.set),
         "findings": [
             {
-                "check": finding.check,
-                "title": finding.title,
-                "severity": finding.severity,
-                "count": finding.count,
-                "unit": finding.unit,
-                "evidence": finding.evidence,
-                "why": finding.why,
-                "remedy": finding.remedy,
+                **finding.words,
                 "score_means": finding.score_means,
                 "rows": places[finding.rows].astype(np.int32),
                 "exclude": places[finding.exclude].astype(np.int32),

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from tripletscope_app.map_jobs import hang_up
+
 State = Literal["running", "ready", "failed", "cancelled"]
 #: After this many seconds a process that was asked to stop is killed.
 PATIENCE = 15.0
@@ -236,16 +238,7 @@ class Job:
         if process is None or process.stdin is None or self.state != "running":
             return
         self._cancelled = True
-        with contextlib.suppress(OSError):
-            process.stdin.close()
-
-        def insist() -> None:
-            try:
-                process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-        threading.Thread(target=insist, daemon=True).start()
+        hang_up(process, PATIENCE)
 
     def _listen(self, process: subprocess.Popen[str]) -> None:
         """In a thread of its own: hears the process out."""

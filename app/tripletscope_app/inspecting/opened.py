@@ -78,7 +78,7 @@ def desk() -> Desk:
 
 
 def opened() -> Opened | None:
-    """What is open in this session."""
+    """What this visitor has open, or None."""
     found: Opened | None = st.session_state.get(_OPENED)
     return found
 

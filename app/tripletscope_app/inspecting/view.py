@@ -12,7 +12,9 @@ from typing import Any
 
 import streamlit as st
 
-from tripletscope_app.state import VERSION, Control, _name, _positive, _whole
+from tripletscope_app.state import Control, _name, _positive, _whole, get, read_controls, write_controls
+
+__all__ = ["Control", "get", "link", "put", "read_url", "restore_url", "write_url"]
 
 DISTANCES = ("cosine", "euclidean", "squared-euclidean")
 
@@ -46,11 +48,6 @@ MARGIN = Control("inspect.margin", "margin", _positive, repr)
 CONTROLS = [SET, DISTANCE, ROW, POSITIVE, FINDING, COLOUR, SPACE, STRATEGY, MARGIN]
 
 
-def get(control: Control) -> Any:
-    """The value that is chosen now."""
-    return st.session_state.get(control.key, control.default)
-
-
 def put(**values: Any) -> None:
     """Chooses: `put(row=…, finding=…)`, by the names in the URL. The address follows."""
     for control in CONTROLS:
@@ -66,10 +63,7 @@ def read_url(address: Mapping[str, str] | None = None) -> dict[str, Any]:
         >>> read_url({"set": "flawed", "row": "12", "distance": "taxi", "margin": "0.5"})
         {'inspect.set': 'flawed', 'inspect.row': 12, 'inspect.margin': 0.5}
     """
-    address = st.query_params if address is None else address
-    known = CONTROLS if address.get("v", VERSION) == VERSION else [SET]
-    asked = {control.key: control.read(address[control.url]) for control in known if control.url in address}
-    return {key: value for key, value in asked.items() if value is not None}
+    return read_controls(CONTROLS, SET, st.query_params if address is None else address)
 
 
 def restore_url() -> None:
@@ -84,8 +78,7 @@ def restore_url() -> None:
 
 def link() -> dict[str, str]:
     """What the address of the screen names: defaults stay out."""
-    chosen = {control.url: control.write(get(control)) for control in CONTROLS if get(control) != control.default}
-    return {"v": VERSION, **chosen}
+    return write_controls(CONTROLS)
 
 
 def write_url() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tripletscope.cli.command import Command
 from tripletscope.cli.mine import read_excluded
-from tripletscope.cli.source import add_source, look_source, mapping_of
+from tripletscope.cli.source import add_keep_finding, add_source, look_source, mapping_of
 from tripletscope.embeddings.cleaned import ENDINGS as CLEANED
 from tripletscope.embeddings.cleaned import clean_rows, ending_of, write_cleaned
 from tripletscope.errors import SettingError
@@ -35,13 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cleaned", metavar="FILE", help="the rows that stay, with all columns: .npz, .npy, .csv, .parquet, .jsonl ..."
     )
-    parser.add_argument(
-        "--keep-finding",
-        action="append",
-        default=[],
-        metavar="CHECK",
-        help="do not leave out what this check found; may be given more than once",
-    )
+    add_keep_finding(parser)
     parser.add_argument("--exclude", metavar="FILE", help="text file of further ids to leave out, one a line")
     parser.add_argument("--largest", type=int, metavar="N", help="of larger sets look at N rows (default: 60,000)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of that draw (default: 0)")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tripletscope.cli.command import Command
 from tripletscope.cli.progress import say
-from tripletscope.cli.source import add_source, mapping_of, open_source, rows_of
+from tripletscope.cli.source import add_keep_finding, add_source, mapping_of, open_source, rows_of
 from tripletscope.cli.train import end_with, stopping
 from tripletscope.errors import DataError, SettingError, TripletscopeError
 
@@ -65,13 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--findings", metavar="FILE", help="what `tripletscope inspect --out x.json` found, so that nobody looks twice"
     )
-    parser.add_argument(
-        "--keep-finding",
-        action="append",
-        default=[],
-        metavar="CHECK",
-        help="do not leave out what this check found; may be given more than once",
-    )
+    add_keep_finding(parser)
     parser.add_argument("--exclude", metavar="FILE", help="text file of further ids that take no part, one a line")
     parser.add_argument("--cap-per-negative", type=int, metavar="N", help="at most N triplets with one negative")
     parser.add_argument("--cap-per-pair", type=int, metavar="N", help="at most N triplets of one class against another")

@@ -129,3 +129,14 @@ class Once(argparse.Action):
             more = "; other columns stay in the set, to colour by" if self.metavar == "COL" else ""
             raise SettingError(f"{option_string} is given twice, {before!r} and {values!r}: name one{more}.")
         setattr(namespace, self.dest, values)
+
+
+def add_keep_finding(parser: argparse.ArgumentParser) -> None:
+    """The option that both commands have on what the findings leave out."""
+    parser.add_argument(
+        "--keep-finding",
+        action="append",
+        default=[],
+        metavar="CHECK",
+        help="do not leave out what this check found; may be given more than once",
+    )

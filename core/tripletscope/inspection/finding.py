@@ -70,6 +70,12 @@ class Finding:
     examples: tuple[Example, ...]
     numbers: Mapping[str, float | int | str] = field(default_factory=dict)
 
+    @property
+    def words(self) -> dict[str, Any]:
+        """What a card says of it, ready for JSON; rows and examples are named by whoever shows them."""
+        names = ("check", "title", "severity", "count", "unit", "evidence", "why", "remedy")
+        return {name: getattr(self, name) for name in names}
+
     @classmethod
     def ranked(
         cls,

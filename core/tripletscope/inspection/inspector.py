@@ -85,14 +85,7 @@ class Inspection:
             return self.set.id_of(row) if row >= 0 else None
 
         return {
-            "check": finding.check,
-            "title": finding.title,
-            "severity": finding.severity,
-            "count": finding.count,
-            "unit": finding.unit,
-            "evidence": finding.evidence,
-            "why": finding.why,
-            "remedy": finding.remedy,
+            **finding.words,
             "numbers": {key: plain(value) for key, value in finding.numbers.items()},
             "examples": [
                 {"id": name(one.row), "other_id": name(one.other), "text": one.text} for one in finding.examples
