@@ -216,6 +216,17 @@ class Helper:
         told = {"ask": "share", "runs": list(paths), "digest": digest, "title": title, "opening": dict(opening)}
         return self._slow.ask(told)
 
+    def check(
+        self, settings: Mapping[str, Any], strategies: Sequence[str], seeds: Sequence[int], root: str
+    ) -> Future[Reply]:
+        """What is known of a race before it starts (see racing/check), or {"error"}. Takes seconds."""
+        told = {"settings": dict(settings), "strategies": list(strategies), "seeds": list(seeds), "root": root}
+        return self._slow.ask({"ask": "check", **told})
+
+    def chip(self, name: str) -> Future[Reply]:
+        """The picture of a registered data set, written to a file: {"path"} or {"error"}."""
+        return self._remembered(("chip", name), {"ask": "chip", "name": name}, self._slow)
+
     def _remembered(self, name: Hashable, question: dict[str, Any], worker: Worker) -> Future[Reply]:
         with self._lock:
             known = self._known.get(name)
@@ -297,12 +308,26 @@ def _share(question: dict[str, Any]) -> Reply:
     return {"path": str(cache.keep("pages", f"{question['digest']}.html", page_of(shared).encode()))}
 
 
+def _check(question: dict[str, Any]) -> Reply:
+    from tripletscope_app.racing.check import check
+
+    return check(question["settings"], question["strategies"], question["seeds"], question["root"])
+
+
+def _chip(question: dict[str, Any]) -> Reply:
+    from tripletscope_app.racing.chips import write_chip
+
+    return {"path": str(write_chip(question["name"]))}
+
+
 #: What can be asked, by the name in "ask".
 QUESTIONS: dict[str, Callable[[dict[str, Any]], Reply]] = {
     "answer": _answer,
     "seek": _seek,
     "aside": _aside,
     "share": _share,
+    "check": _check,
+    "chip": _chip,
 }
 
 

@@ -18,6 +18,8 @@ from tripletscope_app.widgets import helper
 
 #: Between two looks at what has been made, in seconds: at first, and at most. A look costs milliseconds.
 PAUSE, LONGEST_PAUSE = 0.5, 2.0
+#: Said while a run is being recorded: what is counted over all steps waits for the last.
+LATER = "These numbers are counted when the race has ended."
 #: How often an aside is asked for: a helper that somebody ended is started again once.
 TRIES = 2
 
@@ -90,6 +92,10 @@ class Waiting:
 @st.fragment
 def bring_asides(race: Race, loaded: Loaded) -> None:
     """Hands over the asides that are there, and comes back until all are; the instrument is not drawn again."""
+    if loaded.live:
+        with st.container(key="unseen-asides"):
+            component.tell_news({"asides": dict.fromkeys(loaded.digests, LATER)}, key="news-asides")
+        return
     waiting = st.session_state.get("watch.asides")
     if waiting is None or waiting.digests != loaded.digests:
         # The first draw goes first: what is kept from an earlier visit comes a moment later, too.

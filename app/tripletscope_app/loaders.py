@@ -22,8 +22,9 @@ from tripletscope.analysis.probe import probe_labels, telling_anchor
 from tripletscope.analysis.projection import Projection
 from tripletscope.errors import TripletscopeError
 from tripletscope.store.reader import Run
-from tripletscope.store.shelf import find_runs, stamp
+from tripletscope.store.shelf import find_runs, grown, is_run
 from tripletscope_app.component.pack import Scale, opening_zoom, pack_run, projection_of, race_scale
+from tripletscope_app.racing import plan as plans
 from tripletscope_app.selection import own_strategy, telling_step
 
 
@@ -38,6 +39,7 @@ class Race:
         note: one more sentence, or "".
         paths: the run folders, in the order of their buttons.
         opening: file with the answers that were recorded with it, or None.
+        folder: of a race that was planned here, which may have runs that have not begun; "" for others.
     """
 
     key: str
@@ -46,13 +48,16 @@ class Race:
     note: str
     paths: tuple[str, ...]
     opening: str | None = None
+    folder: str = ""
 
     def link(self, name: str) -> str:
         """What the address calls the run of that name."""
-        return f"{self.key}/{name}" if len(self.paths) > 1 or self.opening else self.key
+        return f"{self.key}/{name}" if len(self.paths) > 1 or self.opening or self.folder else self.key
 
     def holds(self, link: str | None) -> bool:
         """Whether an address names this race or a run of it."""
+        if link is not None and self.folder and link.startswith(f"{self.key}/"):
+            return True  # a run of it that has not begun, or was renamed
         return link is not None and link in (self.key, *(self.link(Path(path).name) for path in self.paths))
 
 
@@ -89,15 +94,23 @@ def shipped_races() -> list[Race]:
 
 
 def own_races() -> list[Race]:
-    """The runs given on the command line and those in ./runs, grouped where they share weights and batches."""
+    """The runs given on the command line and those in ./runs, grouped where they share weights and batches.
+
+    Races that were planned here come first, the youngest before the others, each with what has begun of it.
+    """
+    places = [*given_runs(), Path("runs").absolute()]
+    planned = _planned(places)
     folders: list[Path] = []
-    for place in [*given_runs(), Path("runs").absolute()]:
+    for place in places:
         folders += [folder for folder in find_runs(place) if folder not in folders]
+    begun = {path for race in planned for path in race.paths}
     groups: dict[str, list[tuple[int, Path]]] = {}
     for folder in folders:
+        if str(folder) in begun:
+            continue
         kin, order = _kin(folder)
         groups.setdefault(kin, []).append((order, folder))
-    races, taken = [], {race.key for race in shipped_races()}
+    races, taken = [], {race.key for race in (*shipped_races(), *planned)}
     for group in groups.values():
         members = [folder for _, folder in sorted(group)]
         key = base = members[0].name if len(members) == 1 else members[0].parent.name
@@ -107,6 +120,28 @@ def own_races() -> list[Race]:
         taken.add(key)
         title = members[0].name if len(members) == 1 else f"{len(members)} runs: " + ", ".join(m.name for m in members)
         races.append(Race(key, title, key, "", tuple(map(str, members))))
+    return [*planned, *races]
+
+
+def _planned(places: Sequence[Path]) -> list[Race]:
+    """The races that were planned in these folders: one for each seed, for only runs of one seed can be compared."""
+    folders = dict.fromkeys(file.parent for place in places for file in place.glob(f"*/{plans.FILE}"))
+    folders |= dict.fromkeys(place for place in places if (place / plans.FILE).is_file())
+    races, taken = [], {race.key for race in shipped_races()}
+    for folder in sorted(folders, key=lambda each: (-(each / plans.FILE).stat().st_ctime, each.name)):
+        plan = plans.read(folder)
+        if plan is None:
+            continue
+        seeds = list(dict.fromkeys(config.seed for config in plan.runs.values()))
+        for seed in seeds:
+            names = [name for name, config in plan.runs.items() if config.seed == seed]
+            key = folder.name if len(seeds) == 1 else f"{folder.name}-seed-{seed}"
+            key = f"{key}-here" if key in taken else key
+            taken.add(key)
+            title = plan.title if len(seeds) == 1 else f"{plan.title}, seed {seed}"
+            paths = tuple(str(folder / name) for name in names if is_run(folder / name))
+            if paths or not plan.cancelled.issuperset(names):
+                races.append(Race(key, title, key, "", paths, folder=str(folder)))
     return races
 
 
@@ -134,7 +169,8 @@ def find(link: str | None) -> Race | None:
     for race in [*shipped, *own]:
         if race.holds(link):
             return race
-    return next(iter([*own, *shipped] if given else [*shipped, *own]), None)
+    begun = [race for race in own if race.paths]
+    return next(iter([*begun, *shipped] if given else [*shipped, *begun]), None)
 
 
 @dataclass(frozen=True)
@@ -148,6 +184,7 @@ class Loaded:
         unreadable: one sentence for each run that could not be opened.
         projections: frames in the plane.
         scale: of map and ruler, shared.
+        stamps: by which one tells whether there is more by now.
     """
 
     runs: tuple[Run, ...]
@@ -157,6 +194,12 @@ class Loaded:
 
     projections: tuple[Projection, ...]
     scale: Scale
+    stamps: tuple[Any, ...] = ()
+
+    @cached_property
+    def live(self) -> bool:
+        """Whether a run of it was being recorded when it was read."""
+        return any(run.state == "running" for run in self.runs)
 
     @property
     def labels(self) -> np.ndarray:
@@ -167,7 +210,8 @@ class Loaded:
     def proposal(self) -> dict[str, Any]:
         """What to open when nobody chose: a frame and an anchor at which the zones can be told apart."""
         run = self.runs[0]
-        step = telling_step(list(run.frame_steps))
+        # What is being recorded is followed: it opens on its last frame.
+        step = run.frame_steps[-1] if run.state == "running" else telling_step(list(run.frame_steps))
         anchor, positive = telling_anchor(run, step)
         return {"run": run.name, "step": step, "anchor": anchor, "positive": positive}
 
@@ -186,18 +230,37 @@ class Loaded:
 
 
 def load(race: Race) -> Loaded:
-    """The race's data: read again only when a file of it has changed."""
-    return _load(race.paths, tuple(stamp(Path(path)) for path in race.paths))
+    """The race's data: read again only when a file of it has changed; of a run that is being recorded, for each frame."""
+    stamps = stamps_of(race)
+    live = any(each[:1] == ("live",) for each in stamps)
+    return (_load_live if live else _load)(race.paths, stamps)
+
+
+def stamps_of(race: Race) -> tuple[Any, ...]:
+    """What changes when there is more of the race to draw."""
+    return tuple(grown(Path(path)) for path in race.paths)
 
 
 # cache_resource: the blobs are megabytes and read-only, cache_data would copy them for every session.
 @st.cache_resource(show_spinner=False, max_entries=8)
 def _load(paths: tuple[str, ...], stamps: tuple[Any, ...]) -> Loaded:
+    return _read(paths, stamps)
+
+
+# Apart from the others: what grows shall not push out what is finished.
+@st.cache_resource(show_spinner=False, max_entries=3)
+def _load_live(paths: tuple[str, ...], stamps: tuple[Any, ...]) -> Loaded:
+    return _read(paths, stamps)
+
+
+def _read(paths: tuple[str, ...], stamps: tuple[Any, ...]) -> Loaded:
     runs, unreadable = [], []
     for path in paths:
         try:
             opened = Run.open(path)
             if not opened.frame_steps:
+                if opened.state == "running":
+                    continue  # it has just begun
                 raise TripletscopeError("it has no frame yet, so there is nothing to draw")
             if runs and not np.array_equal(opened.probe_rows, runs[0].probe_rows):
                 raise TripletscopeError("it was recorded on other samples than the first run of its race")
@@ -206,9 +269,11 @@ def _load(paths: tuple[str, ...], stamps: tuple[Any, ...]) -> Loaded:
             unreadable.append(f"{Path(path).name}: {problem}")
     projections = tuple(projection_of(run) for run in runs)
     scale = race_scale(runs, projections)
+    if any(run.state == "running" for run in runs):
+        scale = scale.doubled()
     packed = [pack_run(run, projection, scale) for run, projection in zip(runs, projections, strict=True)]
     digests, blobs = tuple(digest for digest, _ in packed), tuple(blob for _, blob in packed)
-    return Loaded(tuple(runs), digests, blobs, tuple(unreadable), projections, scale)
+    return Loaded(tuple(runs), digests, blobs, tuple(unreadable), projections, scale, stamps)
 
 
 @lru_cache(maxsize=8)  # asked several times for every click, and streamlit's caches cost a millisecond

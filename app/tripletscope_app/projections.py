@@ -53,6 +53,8 @@ def wake() -> None:
 @st.fragment
 def bring_maps(loaded: Loaded) -> None:
     """Hands over the maps that are there, tells how far the others are, and comes back while one is being made."""
+    if loaded.live:
+        return  # the map of a run that grows would be made without end
     digests, turn = st.session_state.get(_TURN, ((), 0))
     turn = turn + 1 if digests == loaded.digests else 0
     st.session_state[_TURN] = (loaded.digests, turn)

@@ -21,16 +21,33 @@ _TIGHT = """<style>
 </style>"""
 
 
+#: In the session: the Watch page, for those who send a person there.
+WATCH = "shell.watch"
+
+
 def main() -> None:
     """Draws the app: pages appear in the navigation when they exist."""
     st.set_page_config(page_title="tripletscope", page_icon=str(_ICON), layout="wide")
     pages = [
         st.Page(watch, title="Watch", url_path="watch", default=True),
+        st.Page(_race, title="Race", url_path="race"),
         st.Page(_inspect, title="Inspect", url_path="inspect"),
     ]
+    st.session_state[WATCH] = pages[0]
     page = st.navigation(pages, position="top")
     st.html(_TIGHT)  # nothing but a style element, so it takes no room
     page.run()
+    if any(Path("runs").glob("*/plan.json")):  # what was planned here goes on, also after the server was started anew
+        from tripletscope_app.racing import office
+
+        office.wake()
+
+
+def _race() -> None:
+    """The Race page, imported when somebody goes there."""
+    from tripletscope_app.pages.race import race
+
+    race()
 
 
 def _inspect() -> None:

@@ -115,6 +115,13 @@ def overrule(**values: Any) -> None:
     put(**{control.url: control.default for control in CONTROLS} | values)
 
 
+def go_to(run: str) -> None:
+    """Chooses a recording at its own opening, from another page: the address follows when Watch is drawn."""
+    st.session_state[REVISION] = revision() + 1
+    for control in CONTROLS:
+        st.session_state[control.key] = run if control is RUN else control.default
+
+
 def read_url(address: Mapping[str, str] | None = None) -> dict[str, Any]:
     """What the address asks for, by control key; what makes no sense is left out.
 

@@ -12,7 +12,7 @@ from typing import Any
 import streamlit as st
 
 from tripletscope.store.reader import Run
-from tripletscope_app import component, loaders, state
+from tripletscope_app import component, live, loaders, state
 from tripletscope_app.answers import Helper
 from tripletscope_app.loaders import Loaded, Race
 from tripletscope_app.selection import VIEW, Selection, cast_of, read_report, settle, view_data
@@ -70,7 +70,7 @@ def settle_selection(race: Race, loaded: Loaded) -> Selection:
         step=state.get(state.STEP),
         anchor=loaded.index(state.get(state.ANCHOR)),
         positive=loaded.index(state.get(state.POSITIVE)),
-        opening=loaders.opening(race) or loaded.proposal,
+        opening=_proposed(race, loaded),
         margin=state.get(state.MARGIN),
         lane=state.get(state.LANE),
         space=state.get(state.SPACE),
@@ -81,15 +81,28 @@ def settle_selection(race: Race, loaded: Loaded) -> Selection:
     return chosen
 
 
+def _proposed(race: Race, loaded: Loaded) -> Mapping[str, Any]:
+    """What the recording opens on. A run that is being recorded is followed: at its own last frame."""
+    told = loaders.opening(race) or loaded.proposal
+    if loaded.live:
+        name = str(state.get(state.RUN) or "").rpartition("/")[2]
+        for run in loaded.runs:
+            if run.name == name:
+                return {**told, "run": name, "step": run.frame_steps[-1]}
+    return told
+
+
 def remember(race: Race, loaded: Loaded, chosen: Selection, *, overrule: bool = False) -> None:
     """Session and address hold the selection by names that outlive this server: run, step, rows of the samples."""
     st.session_state.setdefault(_SHOWN, {}).update(
         number=chosen.run, step=chosen.step, anchor=chosen.anchor, positive=chosen.positive
     )
     put = state.overrule if overrule else state.put
+    run = loaded.runs[chosen.run]
+    following = loaded.live and chosen.step == run.frame_steps[-1]  # no step: the last one, whichever that is
     put(
-        run=race.link(loaded.runs[chosen.run].name),
-        step=chosen.step,
+        run=race.link(run.name),
+        step=None if following else chosen.step,
         anchor=loaded.row(chosen.anchor),
         positive=None if chosen.positive is None else loaded.row(chosen.positive),
         **{name: getattr(chosen, name) for name in VIEW},
@@ -127,6 +140,8 @@ def _reported(race: Race, loaded: Loaded, said: Any) -> Selection | None:
     watched = state.get(state.RUN)
     if watched is not None and not race.holds(watched):
         return None
+    if isinstance(said, Mapping) and (renewed := live.heir(race, loaded, said.get("run"))):
+        said = {**said, "run": renewed}
     report = read_report(said, loaded.digests)
     if report is None:
         return None
@@ -235,7 +250,7 @@ def instrument(race: Race, loaded: Loaded, chosen: Selection, told: Told) -> Non
 def run_notes(loaded: Loaded) -> None:
     """One line for each run that did not end as planned, and for everything in it that is damaged."""
     for run in loaded.runs:
-        if run.state != "finished":
+        if run.state not in ("finished", "running"):
             why = f" ({run.status['message']})" if run.status.get("message") else ""
             st.text(f"{run.name}: {run.state_text}{why}. Everything recorded up to there is shown.")
         for note in run.notes:

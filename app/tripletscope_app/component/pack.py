@@ -60,6 +60,16 @@ class Scale:
     extent: float
     ruler_max: float
 
+    def doubled(self) -> Scale:
+        """The next larger scale of a few: that of a race that is being recorded grows by doubling, and rests between.
+
+        Example:
+            >>> Scale((0.1, -0.2), 0.7, 1.3).doubled()
+            Scale(centre=(0.0, 0.0), extent=1.0, ruler_max=2.0)
+        """
+        reach = self.extent + max(map(abs, self.centre))
+        return Scale((0.0, 0.0), 2.0 ** math.ceil(math.log2(reach)), 2.0 ** math.ceil(math.log2(self.ruler_max)))
+
 
 def projection_of(run: Run) -> Projection:
     """The run's frames in the plane."""

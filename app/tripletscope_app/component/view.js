@@ -52,6 +52,7 @@ function createInstrument(parent) {
   let wish = null; // the selection as Python last asked for it, until its run and its cast have arrived
   let castName = null; // whose title, buttons and lanes are shown; they come once, as news, and not with every click
   let castShown = null;
+  let heir = null; // what the watched run is by now, when it is being recorded and has grown
   let seenRevision = -Infinity;
   let zoom = null;
   let opened = false;
@@ -173,6 +174,9 @@ function createInstrument(parent) {
   /** Shows the cast that Python means, as soon as it is here. */
   function takeCast(cast) {
     if (!cast || castShown === cast) return;
+    const link = castShown?.runs?.find((entry) => entry.digest === state.get().run)?.link;
+    const grown = link && cast.runs?.find((entry) => entry.link === link)?.digest;
+    heir = grown && grown !== state.get().run ? grown : null;
     castShown = cast;
     takeAnswers(cast.answers);
     const by = (a, b) => (a.order ?? 0) - (b.order ?? 0);
@@ -184,10 +188,28 @@ function createInstrument(parent) {
     });
   }
 
+  /** A run that is being recorded comes again when it has a frame more: it takes the old one's place, and anchor, margin,
+      camera and all else stay. Who looks at the last frame goes on to the new one. */
+  function inherit() {
+    const s = state.get();
+    const [old, run] = [s.runs[s.run], s.runs[heir]];
+    if (!run) return;
+    heir = null;
+    const grew = old && old.n === run.n && run.frames.length >= old.frames.length;
+    if (!grew) return;
+    const last = run.frames.length - 1;
+    const follows = s.frame === old.frames.length - 1 && !s.playing && !s.dragging;
+    state.set({ run: run.digest });
+    if (follows && s.frame !== last) player.goTo(last);
+    lastSent = JSON.stringify(selection()); // Python knows: it is who told us
+  }
+
   /** Takes Python's selection once its run and its cast are here. */
   function adopt() {
+    if (heir) inherit();
     const run = wish && state.get().runs[wish.run];
     if (!run || !castShown) return;
+    heir = null;
     player.halt();
     const frame = nearestFrame(run, wish.step ?? run.frames.at(-1));
     const anchor = Number.isInteger(wish.anchor) && wish.anchor >= 0 && wish.anchor < run.n ? wish.anchor : 0;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from tripletscope_app import component, gallery, loaders, projections, state, widgets
+from tripletscope_app import component, gallery, live, loaders, projections, state, widgets
 from tripletscope_app.asides_view import bring_asides
 from tripletscope_app.loaders import Loaded, Race
 
@@ -34,6 +34,7 @@ def watch() -> None:
         return
     gallery.bar(race)
     loaded = loaders.load(race)
+    live.bar(race, loaded if loaded.runs else None)
     for sentence in loaded.unreadable:
         st.warning("Left out")
         st.text(sentence)  # st.text: a file's words are shown, never rendered

@@ -1,0 +1,122 @@
+"""Watching a race while it is being recorded: how its runs are, and the instrument with every frame that comes."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import Any
+
+import streamlit as st
+
+from tripletscope_app import loaders, state
+from tripletscope_app.loaders import Loaded, Race
+
+#: Between two looks at what has been recorded, in seconds.
+PAUSE = 1.2
+#: So many looks the picture of before stays, while the strategies are asked about the next frame.
+PATIENCE = 2
+_NAMES, _ASKED = "watch.live.names", "watch.live.asked"
+
+
+def under_way(race: Race) -> bool:
+    """Whether a run of it is being recorded, or is still to come."""
+    planned = _planned(race)
+    return any(each[:1] == ("live",) for each in loaders.stamps_of(race)) or (planned is not None and not planned.over)
+
+
+def heir(race: Race, loaded: Loaded, digest: Any) -> str | None:
+    """The digest of what that run is by now, where it has grown since the browser was told of it."""
+    name = st.session_state.get(_NAMES, {}).get(digest) if isinstance(digest, str) else None
+    if name is None or name[0] != race.key or digest in loaded.digests:
+        return None
+    return next((now for run, now in zip(loaded.runs, loaded.digests, strict=True) if run.name == name[1]), None)
+
+
+def bar(race: Race, loaded: Loaded | None) -> None:
+    """One line for each run that is under way; the page is drawn again when there is more to draw.
+
+    Args:
+        race: that is watched.
+        loaded: what is drawn of it; None while there is nothing to draw.
+    """
+    if loaded is not None and loaded.live:
+        known = st.session_state.setdefault(_NAMES, {})
+        known |= {digest: (race.key, run.name) for run, digest in zip(loaded.runs, loaded.digests, strict=True)}
+        while len(known) > 200:
+            known.pop(next(iter(known)))
+    if under_way(race) or (loaded is not None and loaded.live):
+        st.fragment(_bar, run_every=PAUSE)(race, loaded)
+
+
+def _bar(race: Race, loaded: Loaded | None) -> None:
+    """A fragment with a timer; a page on which nothing is under way does not have it."""
+    with st.container(key="live"):
+        _lines(race, loaded)
+    now = loaders.find(race.key) or race
+    if (loaded.stamps if loaded is not None else ()) == loaders.stamps_of(now):
+        if not under_way(now):
+            st.rerun()
+        return
+    fresh = loaders.load(now)
+    if fresh.runs and _answered(now, fresh):
+        if loaded is not None and loaded.live and not fresh.live and state.get(state.STEP) is None:
+            _rest(fresh)
+        st.rerun()
+    elif not fresh.runs and not under_way(now):
+        st.rerun()
+
+
+def _answered(race: Race, fresh: Loaded) -> bool:
+    """Whether the strategies have said whom they pick with the frame that came, so that nothing flickers."""
+    from tripletscope_app.widgets import helper
+
+    anchor = fresh.index(state.get(state.ANCHOR))
+    name = str(state.get(state.RUN) or "").rpartition("/")[2]
+    place = next((place for place, run in enumerate(fresh.runs) if run.name == name), None)
+    if anchor is None or place is None or not helper().alive:
+        return True
+    digest = fresh.digests[place]
+    held: tuple[str, Future[dict[str, Any]], int] | None = st.session_state.get(_ASKED)
+    if held is None or held[0] != race.key:
+        future = helper().ask(str(fresh.runs[place].path), digest, anchor, state.get(state.MARGIN))
+        held = (race.key, future, 0)
+    looked = held[2] + 1
+    done = held[1].done() or looked > PATIENCE
+    st.session_state[_ASKED] = None if done else (held[0], held[1], looked)
+    return done
+
+
+def _rest(fresh: Loaded) -> None:
+    """The race has ended, and its last frame was followed: there one stays."""
+    name = str(state.get(state.RUN) or "").rpartition("/")[2]
+    run = next((run for run in fresh.runs if run.name == name), fresh.runs[0])
+    st.session_state[state.STEP.key] = run.frame_steps[-1]
+
+
+def _planned(race: Race) -> Any:
+    from pathlib import Path
+
+    from tripletscope_app.racing.office import yard
+
+    return yard().race(Path(race.folder)) if race.folder else None
+
+
+def _lines(race: Race, loaded: Loaded | None) -> None:
+    from tripletscope_app.racing import progress
+
+    planned = _planned(race)
+    names = {path.rpartition("/")[2] for path in race.paths}
+    if planned is not None:
+        seeds = {run.config.seed for run in planned.runs if run.name in names}
+        runs = [run for run in planned.runs if not seeds or run.config.seed in seeds]
+        progress.lines(planned, runs, key="live")
+        if loaded is None and not any(run.alive or run.state == "waiting" for run in runs):
+            st.text("No run of this race has kept a frame.")
+    else:
+        progress.lone_lines(race.paths, key="live")
+    if loaded is None:
+        st.text("The map is drawn as soon as the first frame is there.")
+    else:
+        st.caption(
+            "Being recorded: the last frame is followed while you are on it. Scales grow by doubling until the race "
+            "has ended; what is counted over all steps, and other maps, come then."
+        )

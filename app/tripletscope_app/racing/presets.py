@@ -1,0 +1,62 @@
+"""Settings that are known to show something, to begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tripletscope.store.reader import Run
+from tripletscope_app.loaders import Race, shipped_races
+from tripletscope_app.racing import view
+from tripletscope_app.state import Control
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A race to begin with.
+
+    Attributes:
+        title: of its card.
+        words: what it shows.
+        values: by control; what is not named is left as it was.
+        race: the recorded one that it is the settings of.
+    """
+
+    title: str
+    words: str
+    values: Mapping[Control, Any] = field(default_factory=dict)
+    race: Race | None = None
+
+
+_WORDS = {
+    "digits-2d": "In two dimensions and not normalised, the hardest negative pulls everything into one point.",
+    "digits-2d-standardized": "The same with standardised pixels: batch-hard gets away. Its collapse is no law.",
+    "emoji-32d": "A CNN to 32 dimensions on the unit sphere, on emoji in several hands.",
+}
+
+
+def presets() -> list[Preset]:
+    """The settings of the races that come along, in their order."""
+    found = []
+    for race in shipped_races():
+        runs = [Run.open(path) for path in race.paths]
+        train = runs[0].config.get("train")
+        if train is None:
+            continue
+        values = values_of({**train, "standardize": train.get("standardize") or "standardized" in race.key})
+        values[view.STRATEGIES] = tuple(run.config["train"]["strategy"] for run in runs if run.training)
+        found.append(Preset(race.chip, _WORDS.get(race.key, race.title), values, race))
+    return found
+
+
+def values_of(settings: Mapping[str, Any]) -> dict[Control, Any]:
+    """What a run's settings are on the page, by control."""
+    values: dict[Control, Any] = {}
+    for control in (*view.CONTROLS, view.LABEL):
+        name = control.key.partition(".")[2]
+        if name in settings:
+            values[control] = tuple(settings[name]) if name == "shadow" else settings[name]
+    values[view.SEEDS] = str(settings.get("seed", 0))
+    values[view.DEVICE] = "auto"  # of this machine, not of the one that recorded
+    return values
