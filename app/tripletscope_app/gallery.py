@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -12,13 +13,16 @@ import streamlit as st
 from tripletscope.analysis.probe import probe_labels
 from tripletscope.errors import TripletscopeError
 from tripletscope.store.reader import Run
-from tripletscope.store.shelf import stamp
+from tripletscope.store.shelf import grown
 from tripletscope_app import loaders, state
 from tripletscope_app.component.pack import projection_of
 from tripletscope_app.loaders import Race
+from tripletscope_app.racing import shelving
+from tripletscope_app.racing.office import FOLDER
 from tripletscope_app.selection import own_strategy
 
 _OPEN, _OPENED = "watch.gallery.open", "watch.gallery.opened"  # in the session: whether it is open, how often it was
+_TURN, _SAID, _GONE = "watch.gallery.turn", "watch.gallery.said", "watch.gallery.gone"
 _SIDE = 112  # pixels of a thumbnail map
 # Ten hues that stay apart; only a hint of who sits where, the map itself writes the classes.
 _HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A7D00", "#6B5B95", "#777777", "#A0522D")
@@ -78,26 +82,142 @@ def _show(number: int) -> None:
 
 
 def _gallery() -> None:
-    """Every race and run that was found."""
+    """Every race and run that was found, as far as it fits what was searched for."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        wanted = st.text_input("Search", placeholder="a name, a strategy, a state", key="gallery.search")
+        with st.popover("Take in a zip"):
+            _take_in()
+    _after()
+    shown = 0
     for race in loaders.all_races():
-        st.subheader(race.title)
+        paths = [path for path in race.paths if found(race, Path(path), wanted)]
+        if not paths:
+            continue
+        shown += len(paths)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.subheader(race.title, anchor=False)
+            st.download_button(
+                "As a zip",
+                data=lambda paths=tuple(race.paths): shelving.zipped(paths),
+                file_name=f"{race.key}.zip",
+                mime="application/zip",
+                on_click="ignore",
+                key=f"gallery.zip.{race.key}",
+                help="All runs of this race, to send or to keep: without the weights, and without your data.",
+            )
         if race.note:
             st.text(race.note)
-        maps = {path: last_map(path, stamp(Path(path))) for path in race.paths}
+        maps = {path: last_map(path, grown(Path(path))) for path in race.paths}
         reach = max((reach_of(points) for points, _ in maps.values()), default=0.0)
         columns = st.columns(3)
-        for place, path in enumerate(race.paths):
+        for place, path in enumerate(paths):
             with columns[place % 3].container(border=True):
                 _card(race, Path(path), *maps[path], reach)
+    if wanted and not shown:
+        st.text(f"No run fits {wanted!r}.")
     st.text("Runs in ./runs appear here, and those given with: tripletscope app --run DIR")
+
+
+def found(race: Race, path: Path, wanted: str) -> bool:
+    """Whether a run fits what was searched for: every word stands in its names, its strategy, data or state."""
+    words = wanted.lower().split()
+    if not words:
+        return True
+    told = [race.key, race.title, path.name]
+    try:
+        run = Run.open(path)
+        told += [own_strategy(run)["title"], run.state_text, str((run.config.get("data") or {}).get("name", ""))]
+    except TripletscopeError:
+        told.append("damaged")
+    text = " ".join(told).lower()
+    return all(word in text for word in words)
+
+
+def _take_in() -> None:
+    # Another key after every file: the browser's widget lets go of it.
+    key = f"gallery.upload.{st.session_state.setdefault(_TURN, 0)}"
+    st.file_uploader("Runs that were saved “as a zip”", type="zip", key=key, on_change=_took, args=(key,))
+
+
+def _took(key: str) -> None:
+    given = st.session_state.get(key)
+    if given is None:
+        return
+    st.session_state[_TURN] += 1
+    st.session_state.pop(_GONE, None)
+    try:
+        made = shelving.take_in(given.name, given, Path(FOLDER).absolute())
+        st.session_state[_SAID] = f"Taken in: {', '.join(path.name for path in made)}."
+    except (TripletscopeError, OSError) as refusal:
+        st.session_state[_SAID] = str(refusal)
+
+
+def _after() -> None:
+    """What came of the last thing that was asked for, and the way back from a deletion."""
+    said = st.session_state.get(_SAID)
+    gone: shelving.Discarded | None = st.session_state.get(_GONE)
+    if said:
+        with st.container(horizontal=True, vertical_alignment="center", key="gallery-said"):
+            st.text(said)
+            if gone is not None:
+                st.button("Undo", key="gallery.undo", on_click=_undo)
+
+
+def _undo() -> None:
+    gone: shelving.Discarded = st.session_state.pop(_GONE)
+    try:
+        back = shelving.restore(gone)
+        st.session_state[_SAID] = f"{back.name} is back."
+    except (TripletscopeError, OSError) as refusal:
+        st.session_state[_SAID] = str(refusal)
+
+
+def _delete(path: Path) -> None:
+    try:
+        st.session_state[_GONE] = shelving.discard(path)
+        st.session_state[_SAID] = f"{path.name} was deleted."
+    except (TripletscopeError, OSError) as refusal:
+        st.session_state[_SAID] = str(refusal)
+
+
+def _rename(path: Path, key: str) -> None:
+    name = str(st.session_state.get(key) or "").strip()
+    if not name or name == path.name:
+        return
+    st.session_state.pop(_GONE, None)
+    try:
+        made = shelving.rename(path, name)
+        st.session_state[_SAID] = f"{path.name} is called {made.name} now."
+    except (TripletscopeError, OSError) as refusal:
+        st.session_state[_SAID] = str(refusal)
+
+
+def _more(path: Path) -> None:
+    """What can be done with a run of ours besides watching it."""
+    key = f"gallery.name.{path}"
+    with st.popover("More", width="stretch"):
+        st.text_input("Name", value=path.name, key=key, on_change=_rename, args=(path, key))
+        st.download_button(
+            "As a zip",
+            data=lambda: shelving.zipped([str(path)]),
+            file_name=f"{path.name}.zip",
+            mime="application/zip",
+            on_click="ignore",
+            key=f"gallery.zip.{path}",
+            width="stretch",
+        )
+        st.button("Delete", key=f"gallery.delete.{path}", on_click=_delete, args=(path,), width="stretch")
 
 
 def _card(race: Race, folder: Path, points: np.ndarray, labels: np.ndarray, reach: float) -> None:
     """One run: its last frame, its name, strategy, state and R@1."""
+    ours = shelving.is_ours(folder, Path(FOLDER).absolute())
     try:
         run = Run.open(folder)
     except TripletscopeError as problem:
         st.text(f"{folder.name}\n{problem}")
+        if ours:
+            _more(folder)
         return
     recall = [line["recall_at_1"] for line in run.lines if line.get("recall_at_1") is not None]
     title = own_strategy(run)["title"]
@@ -111,13 +231,15 @@ def _card(race: Race, folder: Path, points: np.ndarray, labels: np.ndarray, reac
         choose(race.link(run.name))
         st.session_state[_OPEN] = False
         st.rerun()
+    if ours:
+        _more(folder)
 
 
 @st.cache_resource(show_spinner=False, max_entries=256)
-def last_map(folder: str, changed: tuple[tuple[int, int], ...]) -> tuple[np.ndarray, np.ndarray]:
+def last_map(folder: str, changed: tuple[Any, ...]) -> tuple[np.ndarray, np.ndarray]:
     """(positions (n, 2), labels (n,)) of the last frame; empty for a run that cannot be drawn.
 
-    `changed` is the run's stamp: a run that grew is read again.
+    `changed` is the run's stamp (see `shelf.grown`): a run that has a frame more is read again.
     """
     try:
         run = Run.open(folder)

@@ -13,7 +13,17 @@ from tripletscope_app.loaders import Loaded, Race
 #: Between two looks at what has been recorded, in seconds.
 PAUSE = 1.2
 #: So many looks the picture of before stays, while the strategies are asked about the next frame.
-PATIENCE = 2
+PATIENCE = 3
+#: Small enough that map and ruler stay on the first screen; and what is drawn anew does not fade meanwhile.
+_STYLE = """<style>
+.st-key-live { row-gap: .25rem; border-left: 3px solid #0b6aa8; padding: .1rem 0 .1rem .75rem; }
+.st-key-live [data-testid="stText"] { font-size: .88rem; line-height: 1.35; font-variant-numeric: tabular-nums;
+  white-space: pre-wrap; overflow-wrap: anywhere; }
+.st-key-live [data-testid="stButton"] button { min-height: 1.75rem; padding: 0 .6rem; }
+.st-key-live .race-bar { height: 4px; border-radius: 2px; background: rgba(128, 136, 150, .28); overflow: hidden; }
+.st-key-live .race-bar i { display: block; height: 100%; background: #0b6aa8; }
+[data-testid="stElementContainer"][data-stale="true"] { opacity: 1 !important; }
+</style>"""
 _NAMES, _ASKED = "watch.live.names", "watch.live.asked"
 
 
@@ -50,6 +60,7 @@ def bar(race: Race, loaded: Loaded | None) -> None:
 def _bar(race: Race, loaded: Loaded | None) -> None:
     """A fragment with a timer; a page on which nothing is under way does not have it."""
     with st.container(key="live"):
+        st.html(_STYLE)
         _lines(race, loaded)
     now = loaders.find(race.key) or race
     if (loaded.stamps if loaded is not None else ()) == loaders.stamps_of(now):

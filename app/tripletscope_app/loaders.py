@@ -230,7 +230,7 @@ class Loaded:
 
 
 def load(race: Race) -> Loaded:
-    """The race's data: read again only when a file of it has changed; of a run that is being recorded, for each frame."""
+    """The race's data: read again when a file of it has changed; a run that is being recorded, for each frame."""
     stamps = stamps_of(race)
     live = any(each[:1] == ("live",) for each in stamps)
     return (_load_live if live else _load)(race.paths, stamps)

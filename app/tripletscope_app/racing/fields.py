@@ -37,7 +37,7 @@ LABELS = {
     "model": "Model",
     "dim": "Dimensions",
     "hidden": "Hidden units",
-    "normalize": "Normalise to length 1",
+    "normalize": "Normalise",
     "distance": "Distance",
     "margin": "Margin",
     "soft_margin": "Soft margin",
@@ -86,9 +86,9 @@ def in_words(text: str) -> str:
 
     Example:
         >>> in_words("leave out --no-normalize, or choose another.")
-        'switch on “Normalise to length 1”, or choose another.'
+        'switch on “Normalise”, or choose another.'
     """
-    text = text.replace("leave out --no-normalize", "switch on “Normalise to length 1”")
+    text = text.replace("leave out --no-normalize", "switch on “Normalise”")
     return _OPTION.sub(lambda found: f"“{LABELS[_name(found)]}”" if _name(found) in LABELS else found[0], text)
 
 

@@ -91,7 +91,7 @@ def _strip(race: loaders.Race | None) -> None:
 
 
 @st.cache_resource(show_spinner=False, max_entries=128)
-def last_picture(path: str, changed: tuple[tuple[int, int], ...]) -> bytes | None:
+def last_picture(path: str, changed: tuple[Any, ...]) -> bytes | None:
     """The map of a run's last frame as PNG; None while there is none."""
     points, labels = gallery.last_map(path, changed)
     return gallery.thumbnail(points, labels, gallery.reach_of(points)) if len(points) else None
@@ -174,7 +174,7 @@ def _chip(record: DataSet) -> None:
         st.image(found.read_bytes(), alt=f"Some samples of {record.title}", width="stretch")
     else:
         helper().chip(record.name)  # drawn meanwhile; the page comes back for it
-        st.html('<div style="aspect-ratio: 4 / 3; border-radius: 6px; background: rgba(128, 136, 150, .16)"></div>')
+        st.html('<div style="aspect-ratio: 12 / 5; border-radius: 6px; background: rgba(128, 136, 150, .16)"></div>')
 
 
 def chips_missing() -> bool:

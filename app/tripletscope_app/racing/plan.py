@@ -47,6 +47,11 @@ class Plan:
         """The same, but that run will not start."""
         return replace(self, cancelled=self.cancelled | {name})
 
+    def renamed(self, name: str, new: str) -> Plan:
+        """The same, but that run is called otherwise; it keeps its place."""
+        runs = {new if each == name else each: config for each, config in self.runs.items()}
+        return replace(self, runs=runs, cancelled=frozenset(new if each == name else each for each in self.cancelled))
+
     def to_json(self) -> bytes:
         """What `read` reads."""
         told = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -48,13 +49,27 @@ def sentence(run: Standing) -> str:
 
 
 def lines(planned: Planned, runs: Sequence[Standing], *, key: str, pictures: bool = False) -> None:
-    """A line for each run: its state, and the buttons that make sense now."""
-    for run in runs:
-        _line(planned, run, key, pictures)
+    """A line for each run: its state, and the buttons that make sense now.
+
+    Args:
+        planned: the race.
+        runs: of it.
+        key: of the widgets; the same run may stand in two places.
+        pictures: below each other, each with its last map; else side by side.
+    """
+    cells = [st.container() for _ in runs] if pictures else _side_by_side(len(runs))
+    for run, cell in zip(runs, cells, strict=True):
+        with cell:
+            _line(planned, run, key, pictures)
     refused = st.session_state.pop(_REFUSED, None)
     if refused:
         with st.container(key=f"race-refused-{key}"):
             st.text(refused)
+
+
+def _side_by_side(count: int) -> list[Any]:
+    """Places for so many lines, three in a row."""
+    return [place for start in range(0, count, 3) for place in st.columns(3)[: count - start]]
 
 
 def _line(planned: Planned, run: Standing, key: str, pictures: bool) -> None:

@@ -25,7 +25,7 @@ _STARTED, _REFUSED = "race.started", "race.start.refused"
 
 def show(wanted: Wanted, told: Told) -> None:
     """The card with the facts of the data, the estimate, and Start."""
-    with st.container(border=True, key="race-start"):
+    with st.container(border=True, key="race-start-card"):
         st.header("Start", anchor=False)
         answer = told.answer or {}
         refusals = answer.get("refusals", [])

@@ -10,15 +10,17 @@ STYLE = """<style>
 [class*="st-key-race-card-"] { border-radius: 12px; row-gap: .5rem; }
 [class*="st-key-race-card-"] img { border-radius: 6px; }
 [class*="st-key-race-card-"] p { line-height: 1.4; }
-.st-key-race-presets [data-testid="stImage"] img { background: transparent; }
+.st-key-race-presets [data-testid="stImage"] img { height: 84px; object-fit: contain; }
+[class*="st-key-race-card-data"] [data-testid="stImage"] img { aspect-ratio: 12 / 5; object-fit: cover; }
 [class*="st-key-race-card-data-chosen"] { outline: 2px solid #0b6aa8; outline-offset: -1px; }
 [class*="st-key-race-refused-"] [data-testid="stText"] { font-size: .9rem; line-height: 1.45; white-space: pre-wrap;
   overflow-wrap: anywhere; border-left: 3px solid #c0392b; padding: .1rem 0 .1rem .6rem; font-weight: 550; }
 [class*="st-key-race-note-"] [data-testid="stText"] { font-size: .86rem; line-height: 1.4; white-space: pre-wrap;
   overflow-wrap: anywhere; opacity: .8; }
-.st-key-race-start { border-radius: 12px; }
-dl.race-facts { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; margin: 0; font-size: .92rem; }
-.race-facts dt { opacity: .75; margin: 0; }
+.st-key-race-start-card { border-radius: 12px; }
+dl.race-facts { display: grid; grid-template-columns: 3rem 1fr; align-items: baseline; gap: .2rem .75rem; margin: 0;
+  padding: 0; font-size: .92rem; }
+.race-facts dt { opacity: .75; margin: 0; padding: 0; text-align: left; }
 .race-facts dd { margin: 0; font-variant-numeric: tabular-nums; }
 .race-facts dd b { font-size: 1.15rem; }
 [class*="st-key-race-run-"] [data-testid="stText"] { font-size: .9rem; line-height: 1.4; white-space: pre-wrap;
@@ -26,6 +28,6 @@ dl.race-facts { display: grid; grid-template-columns: max-content 1fr; gap: .2re
 [class*="st-key-race-log-"] [data-testid="stText"] { font-family: ui-monospace, monospace; font-size: .78rem; }
 .race-bar { height: 6px; border-radius: 3px; background: rgba(128, 136, 150, .28); overflow: hidden; }
 .race-bar i { display: block; height: 100%; background: #0b6aa8; }
-[class*="st-key-race-side"] [data-testid="stButton"] button, [class*="st-key-live"] [data-testid="stButton"] button {
+[class*="st-key-race-side"] [data-testid="stButton"] button {
   min-height: 2rem; padding: .1rem .7rem; }
 </style>"""

@@ -1,0 +1,301 @@
+"""The Race page in Streamlit's test harness: form, refusals beside their fields, estimate, start, the list."""
+
+from __future__ import annotations
+
+import sys
+import time
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+from tests.app.test_racing import FAKE
+
+from tripletscope.config import TrainConfig
+from tripletscope_app import widgets
+from tripletscope_app.racing import check, chips, form, office, view
+from tripletscope_app.racing.check import frames_of
+from tripletscope_app.racing.estimate import Paced
+from tripletscope_app.racing.plan import race
+from tripletscope_app.racing.starting import seconds_and_bytes
+from tripletscope_app.racing.view import Wanted
+from tripletscope_app.racing.yard import Yard
+
+WAIT = 60
+NAMES = ("random", "semi-hard", "batch-hard", "hardest")
+FACTS = {"name": "digits", "kind": "images", "rows": 1797, "classes": 10, "smallest": 174, "largest": 183}
+ANSWER = {
+    "refusals": [],
+    "notes": [{"field": "samples_per_class", "text": "2 of 10 classes have fewer than 4 samples."}],
+    "paced": dict.fromkeys(NAMES, Paced(2, 0.01, 0.1, 1e5, 1e3, 1e4).to_dict()),
+    "choices": {"strategies": [], "models": {"mlp": "MLP"}, "devices": ["auto", "cpu"]},
+    "facts": {**FACTS, "shape": [1, 8, 8]},
+    "frames": 40,
+    "loading": 0.5,
+}
+
+
+def page():
+    from tripletscope_app.pages.race import race
+
+    race()
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What the page asks the helper, which answers at once: refusals are what a test puts there."""
+    found = {"questions": [], "refusals": []}
+
+    def answer(self, settings, strategies, seeds, root):
+        found["questions"].append((dict(settings), list(strategies), list(seeds)))
+        future = Future()
+        refusals = [{"field": field, "text": text} for field, text in found["refusals"]]
+        future.set_result({**ANSWER, "refusals": refusals})
+        return future
+
+    monkeypatch.setattr(widgets.Helper, "check", answer)
+    monkeypatch.setattr(widgets.Helper, "chip", lambda *_: Future())
+    return found
+
+
+@pytest.fixture
+def yard(tmp_path, monkeypatch):
+    made = Yard(tmp_path / "runs", command=[sys.executable, "-c", FAKE], most=1)
+    monkeypatch.setattr(office, "_yard", lambda root: made)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["main.py"])
+    yield made
+    for planned in made.races():
+        for run in planned.runs:
+            made.cancel(planned.folder, run.name)
+    made.close()
+
+
+@pytest.fixture
+def app(asked, yard):
+    return AppTest.from_function(page, default_timeout=WAIT)
+
+
+def words(app):
+    return [part.value for part in app.text]
+
+
+def until(app, condition):
+    end = time.monotonic() + WAIT
+    while not condition():
+        assert time.monotonic() < end, words(app)
+        time.sleep(0.05)
+        app.run()
+        assert not app.exception, app.exception
+
+
+def test_it_opens_ready_to_start_what_was_just_watched(app, asked):
+    app.run()
+    assert not app.exception
+    settings, strategies, seeds = asked["questions"][0]
+    assert strategies == ["random", "semi-hard", "batch-hard"]
+    assert seeds == [3]
+    assert TrainConfig.from_dict(settings).dim == 2
+    assert not app.button(key="race.start").disabled
+    assert any("2 of 10 classes" in text for text in words(app))
+    body = " ".join(part.proto.body for part in app.get("html"))
+    for part in ("1,797", "10 classes of 174 to 183", "40 frames"):
+        assert part in body
+    app.run()
+    assert len(asked["questions"]) == 1, "the same race is asked about once"
+
+
+def test_an_impossible_setting_is_refused_beside_its_field_before_the_start(app, asked):
+    asked["refusals"] = [("classes_per_batch", "12 classes per batch were asked for but the data have 10.")]
+    app.run()
+    assert app.button(key="race.start").disabled
+    assert "12 classes per batch were asked for but the data have 10." in words(app)
+    assert any(text.startswith("This race cannot start yet. Look at: Classes per batch (P)") for text in words(app))
+    asked["refusals"] = []
+    app.number_input(key=view.widget_key(view.CLASSES)).set_value(10).run()
+    assert asked["questions"][-1][0]["classes_per_batch"] == 10
+    assert not app.button(key="race.start").disabled
+    app.text_input(key=view.widget_key(view.SEEDS)).set_value("one").run()
+    assert app.button(key="race.start").disabled
+    assert any("These are no seeds" in text for text in words(app))
+
+
+def test_what_is_chosen_is_in_the_address_and_an_address_is_chosen(asked, yard):
+    app = AppTest.from_function(page, default_timeout=WAIT)
+    app.query_params["v"] = "1"
+    app.query_params["data"] = "toy2d:noise=0.2"
+    app.query_params["strategies"] = "random.hardest"
+    app.query_params["margin"] = "0.5"
+    app.query_params["P"] = "5"
+    app.run()
+    settings, strategies, _ = asked["questions"][0]
+    assert (settings["data"], settings["margin"], settings["classes_per_batch"]) == ("toy2d:noise=0.2", 0.5, 5)
+    assert strategies == ["random", "hardest"]
+    assert app.number_input(key="race.dial.toy2d.noise").value == 0.2
+    app.number_input(key="race.dial.toy2d.classes").set_value(5).run()
+    assert asked["questions"][-1][0]["data"] == "toy2d:classes=5,noise=0.2"
+    assert app.query_params["data"] == "toy2d:classes=5,noise=0.2"
+    app.button(key="race.preset.0").click().run()
+    assert asked["questions"][-1][0]["data"] == "digits"
+    assert "data" not in app.query_params
+
+
+def test_a_path_is_never_taken_from_an_address(asked, yard, tmp_path, monkeypatch):
+    monkeypatch.setattr(form, "loopback", lambda *_: True)
+    app = AppTest.from_function(page, default_timeout=WAIT)
+    app.query_params["data"] = str(tmp_path)
+    app.run()
+    assert asked["questions"][0][0]["data"] == "digits"
+    app.button(key="race.data.own").click().run()
+    app.text_input(key="race.own.path").set_value("nowhere/at/all").run()
+    assert any("There is no file or folder nowhere/at/all" in text for text in words(app))
+    app.text_input(key="race.own.path").set_value(str(tmp_path)).run()
+    assert asked["questions"][-1][0]["data"] == str(tmp_path)
+    assert "data" not in app.query_params
+
+
+def test_an_upload_is_kept_beside_the_runs_under_a_name_that_leads_nowhere(app, asked, tmp_path):
+    app.run()
+    app.button(key="race.data.own").click().run()
+    app.file_uploader[0].set_value(("../../evil.csv", b"x", ""))
+    app.run()
+    place = Path(asked["questions"][-1][0]["data"])
+    assert place.name == "evil.csv"
+    assert place.is_relative_to(tmp_path / "runs" / ".uploads")
+    assert place.read_bytes() == b"x"
+
+
+def test_a_race_starts_is_listed_paused_cancelled_and_resumed(app, yard):
+    app.run()
+    app.number_input(key=view.widget_key(view.STEPS)).set_value(100_000).run()
+    app.pills[0].set_value(["random", "semi-hard"]).run()
+    app.text_input(key=view.TITLE).set_value("My <b>race</b>").run()
+    app.button(key="race.start").click().run()
+    (planned,) = yard.races()
+    assert planned.plan.title == "My <b>race</b>"
+    assert [run.config.strategy for run in planned.runs] == ["random", "semi-hard"]
+    assert "My <b>race</b>" in words(app), "as text, never as markup"
+    about = f"list.{planned.folder.name}.random"
+    until(app, lambda: any("steps/s" in text for text in words(app)))
+    assert any(text == "semi-hard: waits for its turn" for text in words(app))
+    app.button(key=f"race.pause.{about}").click().run()
+    until(app, lambda: any("random: paused at step" in text for text in words(app)))
+    app.button(key=f"race.go.{about}").click().run()
+    until(app, lambda: yard.race(planned.folder).runs[0].state == "running")
+    app.button(key=f"race.cancel.list.{planned.folder.name}.semi-hard").click().run()
+    assert "semi-hard: cancelled before it began" in words(app)
+    app.button(key=f"race.cancel.{about}").click().run()
+    until(app, lambda: any("random: stopped at step" in text for text in words(app)))
+    app.button(key=f"race.resume.{about}").click().run()
+    until(app, lambda: yard.race(planned.folder).runs[0].state == "running")
+
+
+def test_a_run_that_could_not_start_says_why_and_shows_the_end_of_its_log(app, yard):
+    yard.start(race(TrainConfig(steps=3), ["hardest"], [0], title="No"), "no")
+    end = time.monotonic() + WAIT
+    while not yard.races()[0].over:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    app.run()
+    assert "hardest: could not start: this cannot be, on any account." in words(app)
+    assert "tripletscope: this cannot be, on any account." in words(app)
+
+
+def test_the_estimate_is_the_sum_of_what_was_timed():
+    wanted = Wanted({"steps": 400}, ("random", "batch-hard"), (0, 1))
+    answer = {
+        **ANSWER,
+        "paced": {
+            "random": Paced(2, 0.01, 0.1, 10, 1, 2).to_dict(),
+            "batch-hard": Paced(2, 0.02, 0.1, 10, 1, 2).to_dict(),
+        },
+    }
+    one, other = 2 + 4 + 4 + 0.5, 2 + 8 + 4 + 0.5
+    seconds, content = seconds_and_bytes(wanted, answer, 1)
+    assert seconds == pytest.approx(2 * one + 2 * other)
+    assert content == 4 * (10 + 400 + 80)
+    assert seconds_and_bytes(wanted, answer, 2)[0] == pytest.approx(other + other), "they take turns on two places"
+
+
+TOY = {
+    "data": "toy2d:classes=4,points=12",
+    "dim": 2,
+    "normalize": False,
+    "classes_per_batch": 4,
+    "samples_per_class": 3,
+}
+
+
+@pytest.mark.parametrize(
+    ("settings", "names", "field", "part"),
+    [
+        ({"classes_per_batch": 5}, ["random"], "classes_per_batch", "the data have 4"),
+        ({"samples_per_class": 13}, ["random"], "samples_per_class", "the largest class has 12 samples"),
+        ({"lr": 0.0}, ["random"], "lr", "above 0"),
+        ({"dim": 0}, ["random"], "dim", "1 or more"),
+        ({"data": "toy3d"}, ["random"], "data", "Did you mean 'toy2d'?"),
+        ({"data": "toy2d:noise=7"}, ["random"], "data", "0 to 0.5"),
+        ({"data": "/nowhere.csv"}, ["random"], "data", "no file or folder"),
+        ({"device": "abacus"}, ["random"], "device", "abacus"),
+        ({"model": "cnn"}, ["random"], None, ""),
+        ({}, ["distance-weighted"], "normalize", "“Normalise”"),
+        ({}, ["quadruplet"], "strategy", "quadruplet"),
+        ({"shadow": ["nobody"]}, ["random"], None, "nobody"),
+        ({}, [], "strategy", "at least one"),
+    ],
+)
+def test_the_real_checks_refuse_before_the_start(settings, names, field, part, tmp_path):
+    told = check.check({**TOY, **settings}, names, [0], str(tmp_path))
+    assert told["refusals"], told
+    first = told["refusals"][0]
+    assert part in first["text"]
+    assert "--" not in first["text"], "the page's words, not the command line's"
+    if field:
+        assert first["field"] == field
+    assert not told["paced"]
+
+
+def test_what_can_start_is_timed_and_small_classes_are_told_of(tmp_path):
+    told = check.check(
+        {**TOY, "data": "toy2d:classes=4,points=12,imbalance=6", "steps": 400},
+        ["random", "semi-hard"],
+        [0],
+        str(tmp_path),
+    )
+    assert told["refusals"] == []
+    assert told["frames"] == frames_of(400) == 40
+    assert told["facts"] == {
+        "name": told["facts"]["name"],
+        "kind": "features",
+        "rows": told["facts"]["rows"],
+        "classes": 4,
+        "smallest": 2,
+        "largest": 12,
+        "shape": [2],
+    }
+    assert told["notes"][-1]["field"] == "samples_per_class"
+    assert "No sample stands twice" in told["notes"][-1]["text"]
+    for paced in told["paced"].values():
+        assert 0 < paced["step"] < 5
+        assert paced["per_frame"] > 8 * told["facts"]["rows"], "a frame holds two floats for each sample"
+    assert not list(tmp_path.iterdir()), "nothing of it stays"
+
+
+def test_a_batch_above_the_memory_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(check, "_memory", lambda: 1000)
+    told = check.check(TOY, ["random"], [0], str(tmp_path))
+    assert told["refusals"][0]["field"] == "classes_per_batch"
+    assert "memory" in told["refusals"][0]["text"]
+    monkeypatch.setattr(check, "_memory", lambda: None)
+    monkeypatch.setattr(check, "_free", lambda root: 1000)
+    told = check.check(TOY, ["random"], [0], str(tmp_path))
+    assert told["refusals"][0]["field"] == "steps"
+    assert "free on the disk" in told["refusals"][0]["text"]
+
+
+def test_a_chip_is_drawn_once(monkeypatch, tmp_path):
+    monkeypatch.setenv("TRIPLETSCOPE_CACHE", str(tmp_path))
+    assert chips.kept_chip("toy2d") is None
+    place = chips.write_chip("toy2d")
+    assert place.read_bytes().startswith(b"\x89PNG")
+    assert chips.kept_chip("toy2d") == place == chips.write_chip("toy2d")
