@@ -13,7 +13,7 @@ from tripletscope_app.loaders import Loaded, Race
 #: Between two looks at what has been recorded, in seconds.
 PAUSE = 1.2
 #: So many looks the picture of before stays, while the strategies are asked about the next frame.
-PATIENCE = 3
+PATIENCE = 4
 #: Small enough that map and ruler stay on the first screen; and what is drawn anew does not fade meanwhile.
 _STYLE = """<style>
 .st-key-live { row-gap: .25rem; border-left: 3px solid #0b6aa8; padding: .1rem 0 .1rem .75rem; }

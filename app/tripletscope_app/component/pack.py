@@ -63,12 +63,18 @@ class Scale:
     def doubled(self) -> Scale:
         """The next larger scale of a few: that of a race that is being recorded grows by doubling, and rests between.
 
+        The middle rests on a grid of quarters of the map.
+
         Example:
             >>> Scale((0.1, -0.2), 0.7, 1.3).doubled()
-            Scale(centre=(0.0, 0.0), extent=1.0, ruler_max=2.0)
+            Scale(centre=(0.0, -0.25), extent=1.0, ruler_max=2.0)
         """
-        reach = self.extent + max(map(abs, self.centre))
-        return Scale((0.0, 0.0), 2.0 ** math.ceil(math.log2(reach)), 2.0 ** math.ceil(math.log2(self.ruler_max)))
+        extent = 2.0 ** math.ceil(math.log2(self.extent))
+        while True:
+            x, y = (round(part / (extent / 4)) * (extent / 4) for part in self.centre)
+            if self.extent + max(abs(self.centre[0] - x), abs(self.centre[1] - y)) <= extent:
+                return Scale((x, y), extent, 2.0 ** math.ceil(math.log2(self.ruler_max)))
+            extent *= 2
 
 
 def projection_of(run: Run) -> Projection:

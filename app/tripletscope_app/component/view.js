@@ -199,7 +199,13 @@ function createInstrument(parent) {
     if (!grew) return;
     const last = run.frames.length - 1;
     const follows = s.frame === old.frames.length - 1 && !s.playing && !s.dragging;
-    state.set({ run: run.digest });
+    // Until the strategies have been asked about the new frame, what they said of the others still holds.
+    const kept = new Map(s.answers);
+    for (const [key, answer] of s.answers) {
+      const renewed = key.startsWith(`${old.digest}/`) && run.digest + key.slice(old.digest.length);
+      if (renewed && !kept.has(renewed)) kept.set(renewed, answer);
+    }
+    state.set({ run: run.digest, answers: kept });
     if (follows && s.frame !== last) player.goTo(last);
     lastSent = JSON.stringify(selection()); // Python knows: it is who told us
   }

@@ -252,8 +252,8 @@ def _measured(config: TrainConfig, data: LabelledData, out: Path) -> Paced:
         if path.is_file():
             sizes[path.relative_to(out).parts[0]] += path.stat().st_size
     per_frame = sizes.pop("frames", 0) / frames
-    per_step = sum(sizes.pop(name, 0) for name in ("batches", "picks", "plane", "scalars.jsonl")) / steps
-    return Paced(IMPORTS, step, frame, float(sum(sizes.values())), per_step, per_frame)
+    fixed = sum(sizes.pop(name, 0) for name in ("samples", "checkpoints", "config.json"))
+    return Paced(IMPORTS, step, frame, float(fixed), sum(sizes.values()) / steps, per_frame)
 
 
 @lru_cache(maxsize=2)

@@ -11,7 +11,7 @@ import streamlit as st
 from tripletscope import datasets
 from tripletscope.datasets.base import DataSet, Dial
 from tripletscope.errors import TripletscopeError
-from tripletscope.store.shelf import stamp
+from tripletscope.store.shelf import grown
 from tripletscope_app import gallery, loaders
 from tripletscope_app.inspecting import arrivals
 from tripletscope_app.inspecting.drop import loopback
@@ -85,16 +85,21 @@ def _presets() -> None:
 def _strip(race: loaders.Race | None) -> None:
     """The last maps of a recorded race side by side."""
     if race is not None:
-        pictures = [picture for path in race.paths if (picture := last_picture(path, stamp(Path(path)))) is not None]
+        pictures = [picture for picture in last_pictures(race.paths) if picture is not None]
         if pictures:
             st.image(_beside(tuple(pictures)), alt=f"Last maps of {race.title}", width="stretch")
 
 
-@st.cache_resource(show_spinner=False, max_entries=128)
-def last_picture(path: str, changed: tuple[Any, ...]) -> bytes | None:
-    """The map of a run's last frame as PNG; None while there is none."""
-    points, labels = gallery.last_map(path, changed)
-    return gallery.thumbnail(points, labels, gallery.reach_of(points)) if len(points) else None
+def last_pictures(paths: Sequence[str]) -> list[bytes | None]:
+    """The map of each run's last frame as PNG, all at one scale, so that a collapsed run looks collapsed."""
+    return list(_pictures(tuple(paths), tuple(grown(Path(path)) for path in paths)))
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _pictures(paths: tuple[str, ...], changed: tuple[Any, ...]) -> tuple[bytes | None, ...]:
+    maps = [gallery.last_map(path, each) for path, each in zip(paths, changed, strict=True)]
+    reach = max((gallery.reach_of(points) for points, _ in maps), default=0.0)
+    return tuple(gallery.thumbnail(points, labels, reach) if len(points) else None for points, labels in maps)
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
@@ -343,7 +348,7 @@ def _strategies(told: Mapping[str, Any] | None) -> None:
 def _model(told: Mapping[str, Any] | None) -> None:
     choices = (told or {}).get("choices") or {}
     models = choices.get("models") or _MODELS
-    columns = st.columns(4)
+    columns = [*st.columns(2), *st.columns(2)]
     with columns[0]:
         _select(view.MODEL, list(models), {name: f"{name}: {title}" for name, title in models.items()})
         field_of(told, "model")
@@ -356,7 +361,7 @@ def _model(told: Mapping[str, Any] | None) -> None:
     with columns[3]:
         _number(view.LR, "of Adam")
         field_of(told, "lr")
-    columns = st.columns(4)
+    columns = [*st.columns(2), *st.columns(2)]
     with columns[0]:
         _select(view.DISTANCE, list(DISTANCES), {})
         field_of(told, "distance")
@@ -373,7 +378,7 @@ def _model(told: Mapping[str, Any] | None) -> None:
 
 def _batches(told: Mapping[str, Any] | None) -> None:
     devices = ((told or {}).get("choices") or {}).get("devices") or ["auto", "cpu"]
-    columns = st.columns(5)
+    columns = [*st.columns(3), *st.columns(3)]
     with columns[0]:
         _whole(view.CLASSES, "drawn for each batch")
         field_of(told, "classes_per_batch")

@@ -11,7 +11,7 @@ import streamlit as st
 from tripletscope.errors import TripletscopeError
 from tripletscope.store import control
 from tripletscope.store.reader import Run
-from tripletscope.store.shelf import grown, is_live, is_run
+from tripletscope.store.shelf import is_live, is_run
 from tripletscope_app.inspecting.waiting import spoken
 from tripletscope_app.racing.office import yard
 from tripletscope_app.racing.yard import Planned, Standing
@@ -57,10 +57,16 @@ def lines(planned: Planned, runs: Sequence[Standing], *, key: str, pictures: boo
         key: of the widgets; the same run may stand in two places.
         pictures: below each other, each with its last map; else side by side.
     """
+    drawn: dict[str, bytes | None] = {}
+    if pictures:
+        from tripletscope_app.racing.form import last_pictures
+
+        begun = [run for run in runs if is_run(run.path)]
+        drawn = dict(zip([run.name for run in begun], last_pictures([str(run.path) for run in begun]), strict=True))
     cells = [st.container() for _ in runs] if pictures else _side_by_side(len(runs))
     for run, cell in zip(runs, cells, strict=True):
         with cell:
-            _line(planned, run, key, pictures)
+            _line(planned, run, key, drawn.get(run.name))
     refused = st.session_state.pop(_REFUSED, None)
     if refused:
         with st.container(key=f"race-refused-{key}"):
@@ -72,14 +78,10 @@ def _side_by_side(count: int) -> list[Any]:
     return [place for start in range(0, count, 3) for place in st.columns(3)[: count - start]]
 
 
-def _line(planned: Planned, run: Standing, key: str, pictures: bool) -> None:
+def _line(planned: Planned, run: Standing, key: str, picture: bytes | None) -> None:
     with st.container(key=f"race-run-{key}-{planned.folder.name}-{run.name}", horizontal=True, gap="small"):
-        if pictures and is_run(run.path):
-            from tripletscope_app.racing.form import last_picture
-
-            picture = last_picture(str(run.path), grown(run.path))
-            if picture is not None:
-                st.image(picture, width=56)
+        if picture is not None:
+            st.image(picture, width=56)
         with st.container():
             st.text(f"{run.name}: {sentence(run)}")
             st.html(f'<div class="race-bar"><i style="width: {100 * run.share:.1f}%"></i></div>')

@@ -13,6 +13,9 @@ STYLE = """<style>
 .st-key-race-presets [data-testid="stImage"] img { height: 84px; object-fit: contain; }
 [class*="st-key-race-card-data"] [data-testid="stImage"] img { aspect-ratio: 12 / 5; object-fit: cover; }
 [class*="st-key-race-card-data-chosen"] { outline: 2px solid #0b6aa8; outline-offset: -1px; }
+[data-testid="stMain"] [data-testid="stBaseButton-primary"]:not(:disabled) { background: #0b6aa8;
+  border-color: #0b6aa8; color: #fff; }
+[data-testid="stMain"] [data-testid="stBaseButton-primary"] kbd { color: inherit; opacity: 1; }
 [class*="st-key-race-refused-"] [data-testid="stText"] { font-size: .9rem; line-height: 1.45; white-space: pre-wrap;
   overflow-wrap: anywhere; border-left: 3px solid #c0392b; padding: .1rem 0 .1rem .6rem; font-weight: 550; }
 [class*="st-key-race-note-"] [data-testid="stText"] { font-size: .86rem; line-height: 1.4; white-space: pre-wrap;
