@@ -144,6 +144,29 @@ def inspected(
     return take
 
 
+def raced(studio: Studio) -> None:
+    """The Race page with a race under way, and Watch while it is being recorded; the race is cancelled at the end."""
+    page = studio.browser.new_page(viewport={"width": 1280, "height": 960})
+    page.set_default_timeout(WAIT)
+    page.goto(f"{studio.address}/race?v=1&steps=2000&seeds=3")
+    page.wait_for_selector(".st-key-race-start-card dl")
+    page.wait_for_function("document.querySelectorAll('[class*=st-key-race-card-data] img').length >= 5")
+    page.locator(".st-key-race-start button").click()
+    lines = "[class*=st-key-race-run-list]"
+    page.wait_for_function(f"document.querySelectorAll('{lines} img').length >= 2")
+    page.wait_for_timeout(2500)
+    page.screenshot(path=IMAGES / "race.png")
+    page.get_by_role("button", name="Watch it").click()
+    page.wait_for_selector(READY)
+    page.wait_for_function(_LOOK.format("Number(root.dataset.step) >= 60 && root.dataset.positive !== ''"))
+    page.screenshot(path=IMAGES / "race-live.png")
+    live = page.locator(".st-key-live")
+    while live.count() and live.get_by_role("button", name="Cancel").count():
+        live.get_by_role("button", name="Cancel").last.click()
+        page.wait_for_timeout(2000)
+    page.close()
+
+
 def film(studio: Studio) -> None:
     """Ten seconds: a run that learns, then the one that collapses, on one fixed scale."""
     page = studio.open("?v=1&run=digits-2d/semi-hard&step=30&anchor=47&positive=277", height=716)
@@ -189,6 +212,7 @@ PICTURES: dict[str, Callable[[Studio], None]] = {
     "events": shot("events", "?v=1&run=digits-2d/batch-hard&step=30&anchor=47&positive=277", of=".ts-events"),
     "violations": shot("violations", of=".ts-violations"),
     "rivals": shot("rivals", of=".ts-rivals"),
+    "race": raced,
     "inspect": inspected("inspect", "&row=119&finding=suspicious-labels", ".ts-fault-body:visible"),
     "inspect-dark": inspected(
         "inspect-dark", "&row=119&finding=suspicious-labels", ".ts-fault-body:visible", dark=True

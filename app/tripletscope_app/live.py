@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from tripletscope_app import loaders, state
 from tripletscope_app.loaders import Loaded, Race
+from tripletscope_app.racing import progress
+from tripletscope_app.racing.office import yard
+from tripletscope_app.racing.yard import Standing
 
 #: Between two looks at what has been recorded, in seconds.
 PAUSE = 1.2
@@ -29,8 +33,9 @@ _NAMES, _ASKED = "watch.live.names", "watch.live.asked"
 
 def under_way(race: Race) -> bool:
     """Whether a run of it is being recorded, or is still to come."""
-    planned = _planned(race)
-    return any(each[:1] == ("live",) for each in loaders.stamps_of(race)) or (planned is not None and not planned.over)
+    return any(each[:1] == ("live",) for each in loaders.stamps_of(race)) or any(
+        not run.over for run in _standings(race)
+    )
 
 
 def heir(race: Race, loaded: Loaded, digest: Any) -> str | None:
@@ -55,6 +60,10 @@ def bar(race: Race, loaded: Loaded | None) -> None:
             known.pop(next(iter(known)))
     if under_way(race) or (loaded is not None and loaded.live):
         st.fragment(_bar, run_every=PAUSE)(race, loaded)
+    elif loaded is None and race.folder:
+        with st.container(key="live"):
+            st.html(_STYLE)
+            _lines(race, None)
 
 
 def _bar(race: Race, loaded: Loaded | None) -> None:
@@ -103,28 +112,21 @@ def _rest(fresh: Loaded) -> None:
     st.session_state[state.STEP.key] = run.frame_steps[-1]
 
 
-def _planned(race: Race) -> Any:
-    from pathlib import Path
-
-    from tripletscope_app.racing.office import yard
-
-    return yard().race(Path(race.folder)) if race.folder else None
+def _standings(race: Race) -> list[Standing]:
+    """How the runs of a planned race are; none for others."""
+    planned = yard().race(Path(race.folder)) if race.folder else None
+    return [run for run in planned.runs if run.name in race.members] if planned is not None else []
 
 
 def _lines(race: Race, loaded: Loaded | None) -> None:
-    from tripletscope_app.racing import progress
-
-    planned = _planned(race)
-    names = {path.rpartition("/")[2] for path in race.paths}
-    if planned is not None:
-        seeds = {run.config.seed for run in planned.runs if run.name in names}
-        runs = [run for run in planned.runs if not seeds or run.config.seed in seeds]
-        progress.lines(planned, runs, key="live")
-        if loaded is None and not any(run.alive or run.state == "waiting" for run in runs):
-            st.text("No run of this race has kept a frame.")
+    runs = _standings(race)
+    if runs:
+        progress.lines(Path(race.folder), runs, key="live")
     else:
         progress.lone_lines(race.paths, key="live")
-    if loaded is None:
+    if loaded is None and runs and all(run.over for run in runs):
+        st.text("No run of this race has kept a frame, so there is nothing to draw.")
+    elif loaded is None:
         st.text("The map is drawn as soon as the first frame is there.")
     else:
         st.caption(

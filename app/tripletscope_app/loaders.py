@@ -22,7 +22,7 @@ from tripletscope.analysis.probe import probe_labels, telling_anchor
 from tripletscope.analysis.projection import Projection
 from tripletscope.errors import TripletscopeError
 from tripletscope.store.reader import Run
-from tripletscope.store.shelf import find_runs, grown, is_run
+from tripletscope.store.shelf import find_runs, grown, is_live, is_run
 from tripletscope_app.component.pack import Scale, opening_zoom, pack_run, projection_of, race_scale
 from tripletscope_app.racing import plan as plans
 from tripletscope_app.selection import own_strategy, telling_step
@@ -40,6 +40,7 @@ class Race:
         paths: the run folders, in the order of their buttons.
         opening: file with the answers that were recorded with it, or None.
         folder: of a race that was planned here, which may have runs that have not begun; "" for others.
+        members: names of the runs that such a race will have.
     """
 
     key: str
@@ -49,6 +50,7 @@ class Race:
     paths: tuple[str, ...]
     opening: str | None = None
     folder: str = ""
+    members: tuple[str, ...] = ()
 
     def link(self, name: str) -> str:
         """What the address calls the run of that name."""
@@ -141,7 +143,7 @@ def _planned(places: Sequence[Path]) -> list[Race]:
             title = plan.title if len(seeds) == 1 else f"{plan.title}, seed {seed}"
             paths = tuple(str(folder / name) for name in names if is_run(folder / name))
             if paths or not plan.cancelled.issuperset(names):
-                races.append(Race(key, title, key, "", paths, folder=str(folder)))
+                races.append(Race(key, title, key, "", paths, folder=str(folder), members=tuple(names)))
     return races
 
 
@@ -266,6 +268,8 @@ def _read(paths: tuple[str, ...], stamps: tuple[Any, ...]) -> Loaded:
                 raise TripletscopeError("it was recorded on other samples than the first run of its race")
             runs.append(opened)
         except TripletscopeError as problem:
+            if is_live(Path(path)):
+                continue  # its files are being made at this moment
             unreadable.append(f"{Path(path).name}: {problem}")
     projections = tuple(projection_of(run) for run in runs)
     scale = race_scale(runs, projections)

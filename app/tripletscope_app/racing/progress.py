@@ -14,7 +14,7 @@ from tripletscope.store.reader import Run
 from tripletscope.store.shelf import is_live, is_run
 from tripletscope_app.inspecting.waiting import spoken
 from tripletscope_app.racing.office import yard
-from tripletscope_app.racing.yard import Planned, Standing
+from tripletscope_app.racing.yard import Standing
 
 _REFUSED = "race.asked.refused"
 
@@ -48,11 +48,11 @@ def sentence(run: Standing) -> str:
     return words[run.state] + why
 
 
-def lines(planned: Planned, runs: Sequence[Standing], *, key: str, pictures: bool = False) -> None:
+def lines(folder: Path, runs: Sequence[Standing], *, key: str, pictures: bool = False) -> None:
     """A line for each run: its state, and the buttons that make sense now.
 
     Args:
-        planned: the race.
+        folder: of the race.
         runs: of it.
         key: of the widgets; the same run may stand in two places.
         pictures: below each other, each with its last map; else side by side.
@@ -66,7 +66,7 @@ def lines(planned: Planned, runs: Sequence[Standing], *, key: str, pictures: boo
     cells = [st.container() for _ in runs] if pictures else _side_by_side(len(runs))
     for run, cell in zip(runs, cells, strict=True):
         with cell:
-            _line(planned, run, key, drawn.get(run.name))
+            _line(folder, run, key, drawn.get(run.name))
     refused = st.session_state.pop(_REFUSED, None)
     if refused:
         with st.container(key=f"race-refused-{key}"):
@@ -78,38 +78,38 @@ def _side_by_side(count: int) -> list[Any]:
     return [place for start in range(0, count, 3) for place in st.columns(3)[: count - start]]
 
 
-def _line(planned: Planned, run: Standing, key: str, picture: bytes | None) -> None:
-    with st.container(key=f"race-run-{key}-{planned.folder.name}-{run.name}", horizontal=True, gap="small"):
+def _line(folder: Path, run: Standing, key: str, picture: bytes | None) -> None:
+    with st.container(key=f"race-run-{key}-{folder.name}-{run.name}", horizontal=True, gap="small"):
         if picture is not None:
             st.image(picture, width=56)
         with st.container():
             st.text(f"{run.name}: {sentence(run)}")
             st.html(f'<div class="race-bar"><i style="width: {100 * run.share:.1f}%"></i></div>')
             if run.state in ("failed", "refused") or (run.state == "stopped" and run.message):
-                _log(planned, run, key)
-        _buttons(planned, run, key)
+                _log(folder, run, key)
+        _buttons(folder, run, key)
 
 
-def _buttons(planned: Planned, run: Standing, key: str) -> None:
-    about = f"{key}.{planned.folder.name}.{run.name}"
+def _buttons(folder: Path, run: Standing, key: str) -> None:
+    about = f"{key}.{folder.name}.{run.name}"
     if run.state == "running":
-        st.button("Pause", key=f"race.pause.{about}", on_click=_ask, args=("pause", planned, run))
+        st.button("Pause", key=f"race.pause.{about}", on_click=_ask, args=("pause", folder, run))
     if run.state == "paused":
-        st.button("Go on", key=f"race.go.{about}", on_click=_ask, args=("go", planned, run))
+        st.button("Go on", key=f"race.go.{about}", on_click=_ask, args=("go", folder, run))
     if run.alive or run.state == "waiting":
-        st.button("Cancel", key=f"race.cancel.{about}", on_click=_ask, args=("cancel", planned, run))
+        st.button("Cancel", key=f"race.cancel.{about}", on_click=_ask, args=("cancel", folder, run))
     if (
         run.state in ("stopped", "failed")
         and run.step < run.config.steps
-        and st.button("Resume", key=f"race.resume.{about}", on_click=_ask, args=("resume", planned, run))
+        and st.button("Resume", key=f"race.resume.{about}", on_click=_ask, args=("resume", folder, run))
     ):
         st.rerun()  # the whole page, so that there is a timer again
 
 
-def _ask(what: str, planned: Planned, run: Standing) -> None:
+def _ask(what: str, folder: Path, run: Standing) -> None:
     try:
         if what == "cancel":
-            yard().cancel(planned.folder, run.name)
+            yard().cancel(folder, run.name)
         elif what == "resume":
             yard().resume(run.path)
         else:
@@ -118,10 +118,10 @@ def _ask(what: str, planned: Planned, run: Standing) -> None:
         st.session_state[_REFUSED] = str(refusal)
 
 
-def _log(planned: Planned, run: Standing, key: str) -> None:
-    said = yard().log(planned.folder, run.name)
+def _log(folder: Path, run: Standing, key: str) -> None:
+    said = yard().log(folder, run.name)
     if said:
-        with st.expander("The end of its log"), st.container(key=f"race-log-{key}-{planned.folder.name}-{run.name}"):
+        with st.expander("The end of its log"), st.container(key=f"race-log-{key}-{folder.name}-{run.name}"):
             st.text("\n".join(said))
 
 

@@ -26,6 +26,7 @@ dl.race-facts { display: grid; grid-template-columns: 3rem 1fr; align-items: bas
 .race-facts dt { opacity: .75; margin: 0; padding: 0; text-align: left; }
 .race-facts dd { margin: 0; font-variant-numeric: tabular-nums; }
 .race-facts dd b { font-size: 1.15rem; }
+.st-key-race-side [data-testid="stElementContainer"][data-stale="true"] { opacity: 1 !important; }
 [class*="st-key-race-run-"] [data-testid="stText"] { font-size: .9rem; line-height: 1.4; white-space: pre-wrap;
   overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
 [class*="st-key-race-log-"] [data-testid="stText"] { font-family: ui-monospace, monospace; font-size: .78rem; }

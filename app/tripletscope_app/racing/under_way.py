@@ -42,7 +42,7 @@ def _list(live: bool) -> None:
 def _race(race: Planned) -> None:
     with st.container(border=True, key=f"race-card-race-{race.folder.name}"):
         st.text(race.plan.title)
-        progress.lines(race, race.runs, key="list", pictures=True)
+        progress.lines(race.folder, race.runs, key="list", pictures=True)
         started = any(run.alive or run.step for run in race.runs)
         if st.button("Watch it", key=f"race.watch.{race.folder.name}", disabled=not started, width="stretch"):
             watch(race)
