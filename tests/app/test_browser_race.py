@@ -59,8 +59,7 @@ class Visitor:
         )
 
     def live(self) -> str:
-        found = self.page.locator(".st-key-live")
-        return found.inner_text() if found.count() else ""
+        return self.page.evaluate("() => document.querySelector('.st-key-live')?.innerText ?? ''")
 
     def close(self) -> None:
         assert not self.wrong
