@@ -144,3 +144,21 @@ def test_a_server_that_was_killed_and_started_again_picks_the_race_up(browser, f
     finally:
         server.stop()
         yard.close()
+
+
+def test_axe_finds_nothing_on_the_race_page(browser, server):
+    """In the dark, with a refusal on the screen."""
+    from axe_playwright_python.sync_playwright import Axe
+    from tests.app.test_accessible import RULES
+
+    context = browser.new_context(viewport={"width": 900, "height": 900}, color_scheme="dark")
+    page = context.new_page()
+    page.set_default_timeout(WAIT)
+    page.goto(f"{server.address}/race?v=1&P=99")
+    page.wait_for_selector(".st-key-race-refused-classes-per-batch")
+    page.wait_for_selector(SETTLED)
+    report = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES["runOnly"]["values"][:-1]}}).response
+    wrong = [f"{each['id']}: {node['html'][:200]}" for each in report["violations"] for node in each["nodes"]]
+    assert not wrong, "\n".join(wrong)
+    assert page.locator(".st-key-race-start button").is_disabled()
+    context.close()
