@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
+import zipfile
 from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 from tests.app.test_racing import FAKE
 
+from tripletscope import datasets
 from tripletscope.config import TrainConfig
+from tripletscope.errors import DataError
 from tripletscope_app import widgets
-from tripletscope_app.racing import check, chips, form, office, view
+from tripletscope_app.racing import check, chips, form, office, pictures_zip, view
 from tripletscope_app.racing.check import frames_of
 from tripletscope_app.racing.estimate import Paced
 from tripletscope_app.racing.plan import race
@@ -237,10 +242,10 @@ TOY = {
         ({"data": "toy2d:noise=7"}, ["random"], "data", "0 to 0.5"),
         ({"data": "/nowhere.csv"}, ["random"], "data", "no file or folder"),
         ({"device": "abacus"}, ["random"], "device", "abacus"),
-        ({"model": "cnn"}, ["random"], None, ""),
+        ({"model": "cnn"}, ["random"], "model", "images"),
         ({}, ["distance-weighted"], "normalize", "“Normalise”"),
         ({}, ["quadruplet"], "strategy", "quadruplet"),
-        ({"shadow": ["nobody"]}, ["random"], None, "nobody"),
+        ({"shadow": ["nobody"]}, ["random"], "shadow", "nobody"),
         ({}, [], "strategy", "at least one"),
     ],
 )
@@ -299,3 +304,36 @@ def test_a_chip_is_drawn_once(monkeypatch, tmp_path):
     place = chips.write_chip("toy2d")
     assert place.read_bytes().startswith(b"\x89PNG")
     assert chips.kept_chip("toy2d") == place == chips.write_chip("toy2d")
+
+
+@pytest.mark.parametrize("top", ["", "photos/"])
+def test_a_zip_of_pictures_becomes_a_folder_for_each_class(tmp_path, top):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as made:
+        for kind in ("cat", "dog"):
+            for number in range(3):
+                drawn = io.BytesIO()
+                Image.new("RGB", (12, 12), (80 * number, 100, 50)).save(drawn, "PNG")
+                made.writestr(f"{top}{kind}/{number}.png", drawn.getvalue())
+        made.writestr(f"{top}read-me.txt", "hello")
+        made.writestr("__MACOSX/cat/._0.png", "x")
+    (tmp_path / "pets.zip").write_bytes(out.getvalue())
+    folder = pictures_zip.opened(tmp_path / "pets.zip", tmp_path / "pets")
+    data = datasets.load(folder)
+    assert (len(data), data.samples.class_names) == (6, ["cat", "dog"])
+
+
+@pytest.mark.parametrize(
+    ("name", "part"), [("../out.png", "leads out"), ("/out.png", "leads out"), ("a/b.txt", "no pictures")]
+)
+def test_a_zip_that_leads_out_or_holds_no_pictures_is_refused(tmp_path, name, part, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "odd.zip", "w") as made:
+        made.writestr(name, "x" * 100)
+    with pytest.raises(DataError, match=part):
+        pictures_zip.opened(tmp_path / "odd.zip", tmp_path / "odd")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["odd.zip"]
+    with zipfile.ZipFile(tmp_path / "big.zip", "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr("a/1.png", "x" * 100_000)
+    monkeypatch.setattr(pictures_zip, "LIMIT", 1000)
+    with pytest.raises(DataError, match="holds more than"):
+        pictures_zip.opened(tmp_path / "big.zip", tmp_path / "big")

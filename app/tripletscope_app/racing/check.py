@@ -85,7 +85,7 @@ def check(settings: Mapping[str, Any], names: Sequence[str], seeds: Sequence[int
             one = replace(config, strategy=name)
             preparation.prepare(one, data)
         except TripletscopeError as error:
-            refusals.append(refusal(error, "strategy" if name in str(error) else "data"))
+            refusals.append(refusal(error, _about(error, one)))
             continue
         if refusals:
             continue
@@ -103,6 +103,14 @@ def check(settings: Mapping[str, Any], names: Sequence[str], seeds: Sequence[int
         refusals.append(refused)
     told["refusals"] = [asdict(one) for one in unique(refusals)]
     return told
+
+
+def _about(error: TripletscopeError, config: TrainConfig) -> str:
+    """The field of an error that names no option: the strategy, the shadow, or else the data."""
+    name = getattr(error, "name", None)
+    if name in config.shadow:
+        return "shadow"
+    return "strategy" if name == config.strategy or repr(config.strategy) in str(error) else "data"
 
 
 def _too_large(told: Mapping[str, Any], config: TrainConfig, seeds: int, free: int | None) -> Refusal | None:

@@ -16,7 +16,7 @@ from tripletscope_app import gallery, loaders
 from tripletscope_app.inspecting import arrivals
 from tripletscope_app.inspecting.drop import loopback
 from tripletscope_app.inspecting.view import DISTANCES
-from tripletscope_app.racing import presets, view
+from tripletscope_app.racing import pictures_zip, presets, view
 from tripletscope_app.racing.chips import kept_chip
 from tripletscope_app.racing.fields import LABELS
 from tripletscope_app.racing.office import FOLDER
@@ -164,13 +164,12 @@ def _data(told: Mapping[str, Any] | None) -> None:
         left, middle, right = st.columns(3)
         with left:
             _switch(view.STANDARDIZE, "every feature to mean 0 and standard deviation 1")
-            field_of(told, "standardize")
         with middle:
             _whole(view.IMAGE_SIZE, "pixels; empty: as they are", empty=True)
-            field_of(told, "image_size")
         with right:
             _text(view.LABEL, "for tables; empty: the one that is called so")
-            field_of(told, "label")
+    for name in ("standardize", "image_size", "label"):
+        field_of(told, name)  # also while the settings are folded up
 
 
 def _chip(record: DataSet) -> None:
@@ -302,6 +301,13 @@ def _keep(given: Any) -> None:
             except FileExistsError:
                 number += 1
         (kept,) = arrivals.keep([(given.name, given)], place / str(number))
+        if kept.suffix.lower() == ".zip":
+            folder = pictures_zip.opened(kept, place / str(number) / "pictures")
+            kept.unlink()
+            kept = folder
+    except TripletscopeError as refusal:
+        st.session_state[_REFUSED] = str(refusal)
+        return
     except OSError as problem:
         st.session_state[_REFUSED] = f"The file could not be kept ({problem.strerror}): is the disk full?"
         return
@@ -342,7 +348,7 @@ def _strategies(told: Mapping[str, Any] | None) -> None:
             '<p class="race-soft">On every step a shadow picks from the same batch, and its picks are recorded. The '
             "training stays what it is, bit by bit.</p>"
         )
-        field_of(told, "shadow")
+    field_of(told, "shadow")
 
 
 def _model(told: Mapping[str, Any] | None) -> None:
