@@ -130,14 +130,14 @@ def _loop(setup: Setup, recorder: Recorder, on_step: OnStep | None, should_stop:
     checkpoint = recorder.last_checkpoint()
     step = 0 if checkpoint is None else setup.restore(checkpoint)
     recorder.step_number = step
-    info, last_update, stopped = StepInfo(step, config.steps), 0.0, False
+    info, last_update, last_update_cpu, stopped = StepInfo(step, config.steps), 0.0, 0.0, False
     begun = time.monotonic()
     saved = begun if checkpoint else -math.inf
     while step < config.steps and not stopped:
         if time.monotonic() - saved >= config.checkpoint_every:
             recorder.checkpoint(setup.state(step))
             saved = time.monotonic()
-        started = time.perf_counter()
+        started, started_cpu = time.perf_counter(), time.process_time()
         rows = setup.sampler.draw()
         labels = setup.labels[rows]
         embeddings = setup.network(setup.inputs(rows))  # (B, D)
@@ -147,7 +147,7 @@ def _loop(setup: Setup, recorder: Recorder, on_step: OnStep | None, should_stop:
         batch = Batch(distances, labels, distance=config.distance, embeddings=embeddings)
         triplets = setup.pick(batch, step)
         loss = setup.loss(distances, labels, triplets)
-        mined = time.perf_counter()
+        mined, mined_cpu = time.perf_counter(), time.process_time()
         line = recorder.step(
             embeddings.detach(),
             labels,
@@ -156,17 +156,23 @@ def _loop(setup: Setup, recorder: Recorder, on_step: OnStep | None, should_stop:
             loss=float(loss.detach()),
             batch=batch,
             probe=setup.probe,
-            seconds={"forward": embedded - started, "mining": mined - embedded, "last_update": last_update},
+            seconds={
+                "forward": embedded - started,
+                "mining": mined - embedded,
+                "last_update": last_update,
+                "cpu": mined_cpu - started_cpu,
+                "last_update_cpu": last_update_cpu,
+            },
         )
         _require_finite("loss", loss, step, config)
         info = info.follow(step, line)
         if on_step and step > recorded:
             on_step(info)
-        updating = time.perf_counter()
+        updating, updating_cpu = time.perf_counter(), time.process_time()
         setup.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         setup.optimiser.step()
-        last_update = time.perf_counter() - updating
+        last_update, last_update_cpu = time.perf_counter() - updating, time.process_time() - updating_cpu
         step += 1
         stopped = not recorder.go_on(should_stop or (lambda: False))
     recorder.checkpoint(setup.state(step))
