@@ -227,6 +227,21 @@ class Helper:
         """The picture of a registered data set, written to a file: {"path"} or {"error"}."""
         return self._remembered(("chip", name), {"ask": "chip", "name": name}, self._slow)
 
+    def compare(self, what: str, paths: Sequence[str], key: str) -> Future[Reply]:
+        """A block of the Compare page, written to a file: {"path"} or {"error"}. Takes seconds, and no click waits.
+
+        Args:
+            what: "agreement", or "difference" of two.
+            paths: of the run folders.
+            key: names the content.
+        """
+        name = (key, "compare")
+        with self._lock:
+            known = self._known.get(name)
+            if known is not None and known.done() and not os.path.isfile(known.result().get("path", "")):
+                del self._known[name]  # somebody emptied the cache since
+        return self._remembered(name, {"ask": "compare", "what": what, "runs": list(paths), "key": key}, self._slow)
+
     def _remembered(self, name: Hashable, question: dict[str, Any], worker: Worker) -> Future[Reply]:
         with self._lock:
             known = self._known.get(name)
@@ -320,6 +335,15 @@ def _chip(question: dict[str, Any]) -> Reply:
     return {"path": str(write_chip(question["name"]))}
 
 
+def _compare(question: dict[str, Any]) -> Reply:
+    from tripletscope_app.comparing.packing import write_agreement, write_difference
+
+    runs, key = [opened(path) for path in question["runs"]], str(question["key"])
+    if question["what"] == "difference":
+        return {"path": write_difference(runs[0], runs[1], key)}
+    return {"path": write_agreement(runs, key)}
+
+
 #: What can be asked, by the name in "ask".
 QUESTIONS: dict[str, Callable[[dict[str, Any]], Reply]] = {
     "answer": _answer,
@@ -328,6 +352,7 @@ QUESTIONS: dict[str, Callable[[dict[str, Any]], Reply]] = {
     "share": _share,
     "check": _check,
     "chip": _chip,
+    "compare": _compare,
 }
 
 

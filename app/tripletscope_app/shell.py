@@ -31,6 +31,7 @@ def main() -> None:
     pages = [
         st.Page(watch, title="Watch", url_path="watch", default=True),
         st.Page(_race, title="Race", url_path="race"),
+        st.Page(_compare, title="Compare", url_path="compare"),
         st.Page(_inspect, title="Inspect", url_path="inspect"),
     ]
     st.session_state[WATCH] = pages[0]
@@ -48,6 +49,13 @@ def _race() -> None:
     from tripletscope_app.pages.race import race
 
     race()
+
+
+def _compare() -> None:
+    """The Compare page, imported when somebody goes there."""
+    from tripletscope_app.pages.compare import compare
+
+    compare()
 
 
 def _inspect() -> None:

@@ -81,6 +81,17 @@ BUNDLES = {
         ("cloud", "rule", "cards", "deck", "gaps"),
         "inspect",
     ),
+    "compare": Bundle(
+        {
+            "compare": "showCompare",
+            "figures": "loadFigures",
+            "loader": "loadBytes",
+            "news": "pinNews",
+            "ticker": "tickLater",
+        },
+        ("compare",),
+        "comparing",
+    ),
 }
 #: Components whose code lies in the page that opens first.
 SHELVED = BUNDLES["watch"].kinds
@@ -167,6 +178,11 @@ def load_more(key: str, blob: bytes) -> None:
 def load_points(blob: bytes, *, key: str) -> None:
     """Hands places, colours or marked rows of a set to the browser, which keeps them by the key in their header."""
     _component("points")(key=f"points-{key}", data=blob, height=1)
+
+
+def load_figures(blob: bytes, *, key: str) -> None:
+    """Hands a block of the Compare page, curves, agreement or a difference, to the browser; `key` is in its header."""
+    _component("figures")(key=f"figures-{key}", data=blob, height=1)
 
 
 def tell_news(news: Mapping[str, Any], *, key: str = "news") -> None:
