@@ -104,7 +104,11 @@ def open_chosen(known: Known, links: tuple[str, ...]) -> Chosen:
 
 @st.cache_resource(show_spinner=False, max_entries=4)
 def _open(
-    links: tuple[str, ...], paths: tuple[str, ...], stamps: tuple[Any, ...], others: tuple[str, ...], more: tuple[Any, ...]
+    links: tuple[str, ...],
+    paths: tuple[str, ...],
+    stamps: tuple[Any, ...],
+    others: tuple[str, ...],
+    more: tuple[Any, ...],
 ) -> Chosen:
     refused = []
     kept: list[tuple[str, str]] = []

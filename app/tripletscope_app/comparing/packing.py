@@ -1,5 +1,7 @@
-"""What is compared as blocks of bytes for the browser: curves, agreement, differences. All steps at once, so that
-scrubbing asks nobody. The layout is that of a packed run (see `component/pack.py`); "kind" and "key" name a block.
+"""What is compared as blocks of bytes for the browser: curves, agreement, differences.
+
+All steps at once, so that scrubbing asks nobody. The layout is that of a packed run (see `component/pack.py`); "kind"
+and "key" name a block.
 """
 
 from __future__ import annotations
@@ -80,7 +82,7 @@ def pack_curves(runs: Sequence[Run], groups: Sequence[Group], key: str) -> bytes
         "version": VERSION,
         "kind": "curves",
         "key": key,
-        "groups": [{"title": group.title, "seeds": [seed for seed in group.seeds]} for group in groups],
+        "groups": [{"title": group.title, "seeds": list(group.seeds)} for group in groups],
         "fair": {name: seconds if name == "seconds" else title for name, title in FAIR.items()},
         "spent": {fair: [_at_frames(run, fair) for run in runs] for fair in FAIR},
         "known": [fair for fair in FAIR if all(effort(run, fair) is not None for run in runs)],
@@ -119,7 +121,7 @@ def _known(value: float) -> float | None:
 
 
 def pack_agreement(runs: Sequence[Run], key: str) -> bytes:
-    """Who picks the same negatives, at every step: asked on the cohort, and recorded in the step's batch. Imports torch.
+    """Who picks the same negatives, at every step: asked on the cohort, and as recorded. Imports torch.
 
     Sections for each source ("asked", "recorded"), by step and run: `_same`, `_jaccard` f32 (S, V, V), `_both` i32,
     `_zones` i32 (S, V, 3), `_ranks` i32 (S, V, R), `_abstained` f32 (S, V), `_at` i32 (S, V).

@@ -1,4 +1,4 @@
-"""The parts of the Compare page that speak with streamlit: the choice of runs, what the browser says, what comes later."""
+"""The parts of the Compare page that speak with streamlit: choosing runs, hearing the browser, what comes later."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from tripletscope.analysis.agreement import frame_at
 from tripletscope.store.reader import Run
 from tripletscope_app import component, loaders
 from tripletscope_app.comparing import packing, view
@@ -118,6 +119,7 @@ def instrument(known: Known, chosen: Chosen, look: Look, curves: str) -> None:
             "pair": list(look.pair),
             "picks": look.picks,
             "rev": view.revision(),
+            "zoom": round(opening_zoom(chosen, look), 3),
         },
         "answers": {digest: reply["answer"] for digest, reply in replies.items() if "answer" in reply},
         "asking": len(replies) < len(futures),
@@ -127,6 +129,12 @@ def instrument(known: Known, chosen: Chosen, look: Look, curves: str) -> None:
     )
     if len(replies) < len(futures):
         await_answers(list(futures.values()))
+
+
+def opening_zoom(chosen: Chosen, look: Look) -> float:
+    """How near the maps open: as near as the widest of them allows, since all have one camera."""
+    loaded = chosen.loaded
+    return min(loaded.zoom(place, frame_at(run, look.step)) for place, run in enumerate(loaded.runs))
 
 
 def _asked(known: Known, chosen: Chosen, place: int, look: Look) -> Future[dict[str, Any]]:

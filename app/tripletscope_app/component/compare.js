@@ -10,6 +10,7 @@ import { glideCamera, homeCamera } from "./camera.js";
 import { frameShape } from "./map_paint.js";
 import { ownSheet } from "./space.js";
 import { className, sampleName } from "./store.js";
+import { createOffstage } from "./offstage.js";
 import { createScrubber } from "./scrubber.js";
 import { createPlayer } from "./player.js";
 import { figureShelf } from "./figure_shelf.js";
@@ -40,6 +41,7 @@ function createComparison(parent) {
   });
   let send = () => {};
   let [seen, wish, lastSent, keyTimer, warm] = [-Infinity, null, "", 0, 0];
+  let opened = false;
   let maps = [];
   let mapsKey = "";
 
@@ -88,7 +90,11 @@ function createComparison(parent) {
   const scrubber = createScrubber(context);
   const grid = h("div", { class: "ts-compare-maps" });
   const why = h("p", { class: "ts-panel-note" }, "All maps have one scale, one camera and one clock; Ctrl + wheel zooms them together, a click on a point makes it the anchor in all. Solid line: the anchor's positive. Dashed: the negative that the run's own strategy picks.");
-  const [charts, picks, difference] = [createCompareCharts, createComparePicks, createCompareDifference].map((create) => create(context));
+  // What lies below the maps stands still while something moves and nobody sees it.
+  const offstage = createOffstage({ state, root });
+  const panels = [createCompareCharts, createComparePicks, createCompareDifference].map((create) => create({ ...context, state: offstage.panel() }));
+  const [charts, picks, difference] = panels;
+  offstage.watch(panels.map((panel) => panel.element));
   root.append(top, scrubber.element, grid, why, charts.element, picks.element, difference.element);
 
   /** New runs get new maps; the same ones keep theirs. */
@@ -96,6 +102,7 @@ function createComparison(parent) {
     const key = data.runs.map((run) => `${run.digest}/${run.title}`).join("|");
     if (key === mapsKey) return;
     mapsKey = key;
+    opened = false;
     for (const map of maps) map.stop();
     maps = data.runs.map((entry) => createCompareMap({ ...context, entry }));
     grid.dataset.count = maps.length;
@@ -118,8 +125,20 @@ function createComparison(parent) {
     const { clock } = state.get();
     const frame = nearestFrame(clock, wish.step);
     state.set({ frame, t: frame, anchor: Math.min(wish.anchor, here[0].n - 1), fair: wish.fair, pair: wish.pair, picks: wish.picks, playing: false, dragging: false });
+    if (!opened) {
+      opened = true;
+      state.set({ camera: openingView(here, clock, frame, wish.zoom), steered: false });
+    }
     wish = null;
     lastSent = JSON.stringify(selection());
+  }
+
+  /** As near as the widest run allows, and over its middle: the others are seen at the same scale. */
+  function openingView(runs, clock, frame, zoom) {
+    if (!(zoom > 1)) return homeCamera();
+    const shapes = runs.map((run) => [ownSheet(run), frameShape(ownSheet(run), clock.frameOf[run.digest][frame])]);
+    const [sheet, { middle }] = shapes.reduce((best, one) => (one[1].radius > best[1].radius ? one : best));
+    return { x: (middle[0] - sheet.centre[0]) / sheet.extent, y: (middle[1] - sheet.centre[1]) / sheet.extent, zoom };
   }
 
   /** Where each class sits is looked up before somebody scrubs there. */
@@ -235,7 +254,7 @@ function createComparison(parent) {
       document.removeEventListener("tripletscope:figures", onFigures);
       document.removeEventListener("tripletscope:news", onNews);
       document.removeEventListener("keydown", onKey);
-      for (const part of [...maps, player, sprites, scrubber, charts, picks, difference]) part.stop();
+      for (const part of [...maps, offstage, player, sprites, scrubber, charts, picks, difference]) part.stop();
       state.stop();
       root.remove();
     },
