@@ -5,6 +5,7 @@ import { touches } from "./state.js";
 import { oklch } from "./theme.js";
 import { paintThumb, thumbElement } from "./sprite.js";
 import { fileButtons } from "./chart_file.js";
+import { projection } from "./camera.js";
 import { ownSheet } from "./space.js";
 
 const [CHANGE_SIDE, CHANGE_FOOT] = [330, 34];
@@ -66,13 +67,12 @@ export function createCompareDifference({ state, actions, sprites }) {
     const sheet = ownSheet(run);
     const frame = s.clock.frameOf[run.digest][s.frame];
     const at = 2 * frame * sheet.n;
-    const scale = CHANGE_SIDE / 2 / sheet.extent;
+    const view = projection(s.camera, sheet, CHANGE_SIDE, CHANGE_SIDE); // the camera of the maps
     const radius = clamp(2.6 * (2000 / sheet.n) ** 0.18, 1.2, 4);
     // Points of one shade are one path: two thousand elements would be slow to draw and slow to save.
     const shades = Array.from({ length: 12 }, () => "");
     for (let i = 0; i < sheet.n; i++) {
-      const x = CHANGE_SIDE / 2 + (sheet.pos[at + 2 * i] - sheet.centre[0]) * scale;
-      const y = CHANGE_SIDE / 2 - (sheet.pos[at + 2 * i + 1] - sheet.centre[1]) * scale;
+      const [x, y] = [view.toX(sheet.pos[at + 2 * i]), view.toY(sheet.pos[at + 2 * i + 1])];
       if (!(x >= 0 && y >= 0 && x <= CHANGE_SIDE && y <= CHANGE_SIDE) || !Number.isFinite(told.changed[i])) continue;
       shades[Math.min(11, Math.floor(told.changed[i] * 12))] += `M${(x - radius).toFixed(1)},${y.toFixed(1)}a${radius.toFixed(1)},${radius.toFixed(1)} 0 1 0 ${(2 * radius).toFixed(1)},0a${radius.toFixed(1)},${radius.toFixed(1)} 0 1 0 ${(-2 * radius).toFixed(1)},0Z`;
     }
@@ -116,10 +116,10 @@ export function createCompareDifference({ state, actions, sprites }) {
       setText(summary, problem ? `This could not be worked out: ${problem}` : "Neighbours are being compared at every step; this takes some seconds the first time.");
       return;
     }
-    if (!touches(changed, "frame", "clock", "pair", "figures", "data", "theme", "sprites", "anchor")) return;
+    if (!touches(changed, "frame", "clock", "pair", "figures", "data", "theme", "sprites", "anchor", "camera")) return;
     // While time moves it waits for a rest: two thousand points as a drawing cost more than a frame.
     clearTimeout(timer);
-    timer = setTimeout(() => !state.get().gone && draw(state.get()), s.playing || s.dragging ? 250 : 0);
+    timer = setTimeout(() => !state.get().gone && draw(state.get()), s.playing || s.dragging || changed.has("camera") ? 250 : 0);
   });
 
   return { element, stop: () => clearTimeout(timer) };

@@ -1,0 +1,197 @@
+"""The Compare page in a real browser: scrub, anchor, what is held equal, files, links, and what axe says of it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
+from tests.app import test_browser_watch, tiny
+from tests.app.test_accessible import RULES, ours
+from tests.app.test_browser_watch import Server, Watched
+
+from tripletscope import Run
+from tripletscope.analysis.difference import difference
+
+pytestmark = pytest.mark.browser
+ROOT = ".ts-compare[data-ready=true]"
+LINKS = "runs%2Frandom,runs%2Fsemi-hard,runs%2Fbatch-hard"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    place = tmp_path_factory.mktemp("compare")
+    tiny.race(place / "runs")
+    return place
+
+
+@pytest.fixture(scope="module")
+def server(folder):
+    started = Server(folder, folder / "runs")
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def compared(browser, server, monkeypatch):
+    pages = []
+
+    def open_(query: str = "", **options) -> Watched:
+        monkeypatch.setattr(test_browser_watch, "ROOT", ROOT)
+        page = Watched(browser, server, f"/compare?runs={LINKS}{query}", accept_downloads=True, **options)
+        pages.append(page)
+        page.page.set_viewport_size({"width": 1280, "height": 1000})
+        page.page.wait_for_selector(f"{ROOT}[data-figures='2']")
+        page.settle()
+        return page
+
+    yield open_
+    for page in pages:
+        assert not page.outside
+        assert not [text for text in page.complaints if "404" not in text]  # of Streamlit's own start on a sub-page
+        page.close()
+
+
+def number(page, run: str, name: str) -> str:
+    return page.locator(f".ts-compare-cell[data-run='{run}'] [data-name='{name}'] dd").inner_text()
+
+
+def test_one_clock_moves_all_maps_and_python_hears_of_the_end_only(compared, folder):
+    page = compared("&step=5&anchor=2")
+    assert page.root("step") == "5"
+    for name in ("random", "semi-hard", "batch-hard"):
+        table = Run.open(folder / "runs" / name).scalars.set_index("step")
+        assert number(page.page, name, "recall_at_1") == f"{table.loc[5, 'recall_at_1']:.3f}"
+        assert number(page.page, name, "map_at_r") == f"{table.loc[5, 'map_at_r']:.3f}"
+        assert number(page.page, name, "mined") == str(int(table["mined"].loc[:4].sum()))
+    titles = page.page.locator(".ts-compare-cell").first.locator("dt").all_inner_texts()
+    assert titles[0].startswith("R@1")
+    assert titles[-1].startswith("loss")
+    page.quiet(1.5)
+    slider = page.page.get_by_role("slider").first
+    box = slider.bounding_box()
+    before = page.sent
+    where = "(root, map) => root.tripletscope.place(map, 3)"
+    places = [page.page.locator(ROOT).evaluate(where, k) for k in range(3)]
+    page.page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 10)
+    page.page.mouse.down()
+    for share in (0.3, 0.7, 0.97):
+        page.page.mouse.move(box["x"] + box["width"] * share, box["y"] + 10, steps=3)
+        page.page.wait_for_timeout(150)
+    assert page.sent == before
+    for k in range(3):
+        assert page.page.locator(ROOT).evaluate(where, k) != places[k]
+    page.page.mouse.up()
+    page.page.wait_for_function("() => new URL(location).searchParams.get('step') === '12'")
+    assert page.root("step") == "12"
+
+
+def test_a_click_on_a_point_makes_it_the_anchor_everywhere(compared):
+    page = compared("&step=12&anchor=2")
+    spot = page.page.locator(ROOT).evaluate("root => root.tripletscope.place(1, 20)")
+    page.page.mouse.click(spot["x"], spot["y"])
+    page.until("root.dataset.anchor !== '2'")
+    anchor = page.root("anchor")
+    page.page.wait_for_function("a => new URL(location).searchParams.get('anchor') === a", arg=anchor)
+    page.until("!root.hasAttribute('data-asking')")
+    picks = page.page.locator(".ts-compare-pick").all_inner_texts()
+    assert len(picks) == 3
+    assert all(text.startswith("picks ") or "abstains" in text for text in picks), picks
+
+
+def test_fair_by_changes_the_axis_the_ranking_and_the_link(compared, folder):
+    page = compared("&step=5")
+    note = page.page.locator(".ts-compare-note")
+    assert "Equal: 12 optimiser steps" in note.inner_text()
+    chart = page.page.locator("[data-name=recall_at_1] svg.ts-compare-drawing")
+    first = chart.inner_html()
+    page.page.locator("[data-fair=triplets]").click()
+    page.until("root.dataset.fair === 'triplets'")
+    page.page.wait_for_function("() => new URL(location).searchParams.get('fair') === 'triplets'")
+    least = min(
+        len(Run.open(folder / "runs" / name).pick_rows(training=True)["step"]) for name in ("random", "batch-hard")
+    )
+    assert f"Equal: {least:,} triplets" in note.inner_text()
+    assert "Not equal" in note.inner_text()
+    assert chart.inner_html() != first
+    assert "triplets mined" in chart.inner_html()
+
+
+def saved(page, figure: str, kind: str, to: Path) -> Path:
+    with page.page.expect_download() as waiting:
+        page.page.locator(f".ts-compare-chart[data-name={figure}] [data-file={kind}]").click()
+    file = to / waiting.value.suggested_filename
+    waiting.value.save_as(file)
+    return file
+
+
+def table_of(file: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(file.read_text().splitlines()))
+
+
+def test_charts_are_taken_along_as_picture_and_as_numbers(compared, folder, tmp_path):
+    page = compared("&step=5")
+    run = Run.open(folder / "runs" / "semi-hard")
+    rows = table_of(saved(page, "recall_at_1", "csv", tmp_path))
+    mine = {float(row["steps"]): float(row["recall_at_1"]) for row in rows if row["run"] == "semi-hard"}
+    table = run.scalars[["step", "recall_at_1"]].dropna()
+    assert list(mine) == table["step"].tolist()
+    np.testing.assert_allclose(list(mine.values()), table["recall_at_1"], rtol=1e-6)
+    tree = ET.parse(saved(page, "spread", "svg", tmp_path)).getroot()
+    assert tree.tag.endswith("svg")
+    assert len(tree.findall(".//{http://www.w3.org/2000/svg}path")) >= 3
+    with Image.open(saved(page, "matrix", "png", tmp_path)) as picture:
+        assert picture.width > 300
+        assert len(picture.convert("L").getcolors()) > 5
+    matrix = table_of(saved(page, "matrix", "csv", tmp_path))
+    assert len(matrix) == 9
+    page.page.wait_for_selector(".ts-compare-changed li")
+    changed = table_of(saved(page, "difference", "csv", tmp_path))
+    one, other = (Run.open(folder / "runs" / name) for name in ("random", "semi-hard"))
+    wanted = difference(np.asarray(one.frames[5]), np.asarray(other.frames[5]))
+    order = [str(one.samples.ids[one.probe_rows[i]]) for i in wanted.most_changed]
+    assert [row["id"] for row in changed][: len(order)] == order
+
+
+def test_picks_are_asked_or_recorded_and_runs_are_paired(compared, folder):
+    page = compared("&step=5&picks=recorded&pair=1-2")
+    count = int(
+        page.page.locator("[data-name=zones] rect[data-run=semi-hard][data-zone=semi-hard]").get_attribute("data-count")
+    )
+    assert count == Run.open(folder / "runs" / "semi-hard").lines[5]["mined_semi_hard"]
+    assert page.page.locator("select[aria-label='first run']").input_value() == "1"
+    page.page.locator("select[aria-label='second run']").select_option("0")
+    page.page.wait_for_function("() => !new URL(location).searchParams.has('pair')")
+    page.page.wait_for_selector(".ts-compare-changed li")
+
+
+def test_keys_move_time(compared):
+    page = compared("&step=5")
+    page.page.keyboard.press("End")
+    page.until("root.dataset.step === '12'")
+    page.page.keyboard.press("ArrowLeft")
+    page.until("root.dataset.step === '11'")
+    page.page.keyboard.press("Space")
+    page.until("root.tripletscope.state().playing || root.dataset.step === '12'")
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (900, True)])
+def test_axe_finds_nothing(compared, width, dark):
+    page = compared("&step=5", color_scheme="dark" if dark else "light")
+    page.page.set_viewport_size({"width": width, "height": 1000})
+    page.page.wait_for_selector(".ts-compare-changed li")
+    page.settle()
+    report = Axe().run(page.page, options=RULES).response
+    wrong = [
+        f"{violation['id']}: {json.dumps(node['target'])}\n    {node['html'][:200]}\n    {node.get('failureSummary', '')[:300]}"
+        for violation in report["violations"]
+        for node in violation["nodes"]
+        if ours(node)
+    ]
+    assert not wrong, "\n".join(wrong)
+    assert len(report["passes"]) > 10
