@@ -86,6 +86,9 @@ def test_agreement_and_difference_come_for_every_step(tmp_path: Path) -> None:
     header, arrays = unpack(packing.pack_agreement(two, "key"))
     assert header["steps"] == steps
     assert arrays["asked_same"].shape == arrays["recorded_jaccard"].shape == (len(steps), 2, 2)
+    # These made-up runs have one space, so asking in the first one's changes nothing.
+    for name in ("zones", "ranks", "same"):
+        np.testing.assert_array_equal(arrays[f"shared_{name}"], arrays[f"asked_{name}"])
     mine = two[0].picks(5, training=True)
     at = steps.index(5)
     assert arrays["recorded_both"][at, 0, 0] == len(mine)

@@ -188,7 +188,7 @@ def test_axe_finds_nothing(compared, width, dark):
     page.settle()
     report = Axe().run(page.page, options=RULES).response
     wrong = [
-        f"{violation['id']}: {json.dumps(node['target'])}\n    {node['html'][:200]}\n    {node.get('failureSummary', '')[:300]}"
+        f"{violation['id']}: {json.dumps(node['target'])}\n    {node['html'][:200]}\n    {node.get('failureSummary')}"
         for violation in report["violations"]
         for node in violation["nodes"]
         if ours(node)

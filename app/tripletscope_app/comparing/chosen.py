@@ -168,7 +168,7 @@ class Look:
         anchor: probe index.
         fair: what is held equal.
         pair: places of two runs on the maps; the same twice where there is only one.
-        picks: "asked" or "recorded".
+        picks: "asked", "shared" or "recorded".
     """
 
     step: int

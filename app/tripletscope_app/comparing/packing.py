@@ -123,11 +123,14 @@ def _known(value: float) -> float | None:
 def pack_agreement(runs: Sequence[Run], key: str) -> bytes:
     """Who picks the same negatives, at every step: asked on the cohort, and as recorded. Imports torch.
 
-    Sections for each source ("asked", "recorded"), by step and run: `_same`, `_jaccard` f32 (S, V, V), `_both` i32,
-    `_zones` i32 (S, V, 3), `_ranks` i32 (S, V, R), `_abstained` f32 (S, V), `_at` i32 (S, V).
+    "shared" asks every run's strategy in the space of the first run, so that only the rule differs.
+
+    Sections for each source ("asked", "shared", "recorded"), by step and run: `_same`, `_jaccard` f32 (S, V, V),
+    `_both` i32 (S, V, V), `_zones` i32 (S, V, 3), `_ranks` i32 (S, V, R), `_abstained` f32 (S, V), `_at` i32 (S, V).
     """
     steps = all_steps(runs)
     asked, told = asked_agreement(runs, steps=steps), recorded_agreement(runs, steps)
+    shared = asked_agreement(runs, voices=[(0, run.training or "own") for run in runs], steps=steps)
     header = {
         "version": VERSION,
         "kind": "agreement",
@@ -139,7 +142,8 @@ def pack_agreement(runs: Sequence[Run], key: str) -> bytes:
         "left_out": list(dict.fromkeys([*asked.left_out, *told.left_out])),
         "same_batches": len({str(run.race.get("batches")) for run in runs}) == 1 and bool(runs[0].race),
     }
-    return join(header, {**_sections("asked", asked), **_sections("recorded", told)}, key)[1]
+    sections = {**_sections("asked", asked), **_sections("shared", shared), **_sections("recorded", told)}
+    return join(header, sections, key)[1]
 
 
 def _sections(name: str, told: Agreement) -> dict[str, tuple[str, np.ndarray]]:

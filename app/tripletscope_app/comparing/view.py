@@ -24,7 +24,7 @@ def _fair(text: str) -> str | None:
 
 
 def _source(text: str) -> str | None:
-    return text if text in ("asked", "recorded") else None
+    return text if text in ("asked", "shared", "recorded") else None
 
 
 RUNS = Control("compare.runs", "runs", _runs, ",".join)
@@ -35,7 +35,7 @@ ANCHOR = Control("compare.anchor", "anchor", _whole)
 FAIR = Control("compare.fair", "fair", _fair, default="steps")
 #: Places of the two runs whose neighbourhoods are compared.
 PAIR = Control("compare.pair", "pair", _two, lambda pair: f"{pair[0]}-{pair[1]}", default=(0, 1))
-#: Where picks come from: "asked" on the cohort, or "recorded" in the step's batch.
+#: Where picks come from: "asked" on the cohort, "shared" in the first run's space, or "recorded" in the step's batch.
 PICKS = Control("compare.picks", "picks", _source, default="asked")
 CONTROLS = (RUNS, STEP, ANCHOR, FAIR, PAIR, PICKS)
 

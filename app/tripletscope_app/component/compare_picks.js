@@ -147,7 +147,7 @@ export function createComparePicks({ state, actions }) {
   function drawHead(s) {
     const found = block(s);
     const segment = (group, name, title, now, patch) => h("button", { type: "button", class: "ts-segment", [`data-${group}`]: name, "aria-pressed": String(now === name), onclick: () => actions.choose(patch) }, title);
-    sources.replaceChildren(segment("picks", "asked", "asked", s.picks, { picks: "asked" }), segment("picks", "recorded", "recorded", s.picks, { picks: "recorded" }));
+    sources.replaceChildren(segment("picks", "asked", "each in its own space", s.picks, { picks: "asked" }), segment("picks", "shared", "all in one space", s.picks, { picks: "shared" }), segment("picks", "recorded", "as recorded", s.picks, { picks: "recorded" }));
     measures.replaceChildren(segment("measure", "same", "same negative", s.measure, { measure: "same" }), segment("measure", "jaccard", "Jaccard", s.measure, { measure: "jaccard" }));
     const problem = s.problems[s.data.agreement];
     waiting.hidden = Boolean(found);
@@ -157,6 +157,7 @@ export function createComparePicks({ state, actions }) {
     if (!found) return;
     const where = s.picks === "asked"
       ? `Each run's strategy, asked at its last frame up to this step in the space it has made by then, about the same ${found.cohort_title}.`
+      : s.picks === "shared" ? `Every strategy, asked in the space of ${s.data.runs[0].title}, with its margin, about the same ${found.cohort_title}: only the rule differs, so two runs of one strategy agree.`
       : found.same_batches ? "What was trained on at this step, from the same batch in every run. The closing frame has no batch." : "What was trained on at this step. The batches of these runs differ, so they share few pairs.";
     setText(note, [where, ...found.left_out].join(" "));
     figures[2].hidden = s.picks === "recorded"; // ranks are not on record
@@ -168,7 +169,7 @@ export function createComparePicks({ state, actions }) {
     if (!block(s) || !touches(changed, "frame", "clock", "picks", "measure", "figures", "data", "theme")) return;
     drawMatrix(s);
     drawZones(s);
-    if (s.picks === "asked") drawRanks(s);
+    if (s.picks !== "recorded") drawRanks(s);
   });
 
   return { element, stop() {} };

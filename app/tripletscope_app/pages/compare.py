@@ -19,8 +19,9 @@ _WORDS = """
 - A **thin line** is one run, one seed. The **band** goes from the lowest to the highest seed, the thick line is the
   median, told where all seeds have a value. Runs are one group when everything but the seed is the same.
 - **Agreement**: of the anchors and positives for which both pick a negative, how often it is the same one. *Jaccard*
-  also counts where only one of them picks. *Asked*: each run's strategy on one fixed set of samples, in the space that
-  it has made by then. *Recorded*: what was trained on at that step.
+  also counts where only one of them picks. *Each in its own space*: each run's strategy on one fixed
+  set of samples, in the space that it has made by then. *All in one space*: the same strategies in the space of the
+  first run, so that only the rule differs. *As recorded*: what was trained on at that step.
 - **Neighbourhood change**: 1 - Jaccard of the 15 nearest neighbours of a sample in two runs. No rotation changes it.
   **moved**: how far its two places lie apart once one space has been turned, mirrored and shifted onto the other.
 """
