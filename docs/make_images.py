@@ -167,6 +167,23 @@ def raced(studio: Studio) -> None:
     page.close()
 
 
+def compared(name: str, view: str = "", *, dark: bool = False, **size: int) -> Callable[[Studio], None]:
+    """A picture of the Compare page, with everything that is worked out later."""
+
+    def take(studio: Studio) -> None:
+        window = {"width": 1280, "height": 1300, **size}
+        page = studio.browser.new_page(viewport=window, color_scheme="dark" if dark else "light")
+        page.set_default_timeout(WAIT)
+        page.goto(f"{studio.address}/compare{view}")
+        page.wait_for_selector(".ts-compare[data-figures='2']")
+        page.wait_for_selector(".ts-compare-changed li", state="attached")
+        page.wait_for_timeout(3000)
+        page.screenshot(path=IMAGES / f"{name}.png")
+        page.close()
+
+    return take
+
+
 def film(studio: Studio) -> None:
     """Ten seconds: a run that learns, then the one that collapses, on one fixed scale."""
     page = studio.open("?v=1&run=digits-2d/semi-hard&step=30&anchor=47&positive=277", height=716)
@@ -213,6 +230,8 @@ PICTURES: dict[str, Callable[[Studio], None]] = {
     "violations": shot("violations", of=".ts-violations"),
     "rivals": shot("rivals", of=".ts-rivals"),
     "race": raced,
+    "compare": compared("compare"),
+    "compare-dark": compared("compare-dark", "?step=115&fair=triplets", dark=True, width=900),
     "inspect": inspected("inspect", "&row=119&finding=suspicious-labels", ".ts-fault-body:visible"),
     "inspect-dark": inspected(
         "inspect-dark", "&row=119&finding=suspicious-labels", ".ts-fault-body:visible", dark=True
