@@ -88,6 +88,7 @@ function createComparison(parent) {
   const home = h("button", { type: "button", class: "ts-icon-button ts-step", "aria-label": "whole run on every map", title: "whole run on every map", onclick: () => actions.cameraHome() }, "\u2922");
   const top = h("div", { class: "ts-top" }, h("div", { class: "ts-head" }, title, anchorText), h("div", { class: "ts-clock" }, stepText, play, home));
   const scrubber = createScrubber(context);
+  setText(scrubber.element.querySelector(".ts-track-title"), "R@1 of each run");
   const grid = h("div", { class: "ts-compare-maps" });
   const why = h("p", { class: "ts-panel-note" }, "All maps have one scale, one camera and one clock; Ctrl + wheel zooms them together, a click on a point makes it the anchor in all. Solid line: the anchor's positive. Dashed: the negative that the run's own strategy picks.");
   // What lies below the maps stands still while something moves and nobody sees it.

@@ -1,6 +1,6 @@
 // One run of the Compare page: its map at the common step and under the common camera, whom its strategy picks for the
 // common anchor, and its numbers.
-import { clamp, h, percent, setText, wholeNumber } from "./dom.js";
+import { clamp, decimalsFor, fixed, h, percent, setText, wholeNumber } from "./dom.js";
 import { className, lastStepWith, sampleName } from "./store.js";
 import { currentAnswer, measure, pickOf } from "./answers.js";
 import { classColours, parseColour } from "./theme.js";
@@ -215,7 +215,7 @@ export function createCompareMap({ state, actions, entry }) {
     if (pick.kind === "abstains") return `${entry.strategy.title} abstains for this anchor and positive.`;
     if (pick.kind !== "pick") return "Nobody can ask this strategy again.";
     const { zone, gap } = measure(found.answer, found.at, pick.positive, pick.negative, found.run);
-    return `picks ${sampleName(run, pick.negative)} (${className(run, pick.negative)}): ${zone}, gap ${gap.toFixed(2).replace("-", "\u2212")}`;
+    return `picks ${sampleName(run, pick.negative)} (${className(run, pick.negative)}): ${zone}, gap ${fixed(gap, decimalsFor(gap))}`;
   }
 
   const hoverAt = (index) => {
