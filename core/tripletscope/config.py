@@ -33,7 +33,7 @@ def _metadata(kind: Kind, text: str, metavar: str | None = None, **bounds: float
 
 
 def _option(default: Any, kind: Kind, text: str, metavar: str | None = None, **bounds: float | int) -> Any:
-    """A field that is also an option; `above` and `least` are its exclusive and inclusive lower bound."""
+    """A field that is also an option; its bounds are `above` or `least`, and `below` or `most` (inclusive)."""
     return field(default=default, metadata=_metadata(kind, text, metavar, **bounds))
 
 
@@ -84,6 +84,17 @@ class TrainConfig:
     label: str | None = _option(None, "text", "column that holds the class, for tables", "COL")
     image_size: int | None = _option(None, "whole", "resize images to N x N pixels", "N", least=1)
     standardize: bool = _option(False, "switch", "give every feature mean 0 and standard deviation 1")
+    label_noise: float = _option(
+        0.0,
+        "number",
+        "share of the labels to replace by a wrong class; the run keeps the truth",
+        "SHARE",
+        least=0,
+        below=1,
+    )
+    imbalance: float = _option(
+        1.0, "number", "thin classes to a long tail: rarest / commonest class; 1 leaves them", "RATIO", above=0, most=1
+    )
     param: Parameters = field(
         default_factory=dict, metadata=_metadata("pairs", "a parameter of the strategy; may be repeated", "NAME=VALUE")
     )
@@ -95,8 +106,11 @@ class TrainConfig:
             if value is None or bounds["kind"] not in ("whole", "number"):
                 continue
             above, least = bounds.get("above"), bounds.get("least")
+            below, most = bounds.get("below", math.inf), bounds.get("most", math.inf)
             wanted = f"above {above}" if above is not None else f"{least} or more"
+            wanted += f" and below {below}" if below < math.inf else f" and at most {most}" if most < math.inf else ""
             inside = math.isfinite(value) and (value > above if above is not None else value >= least)
+            inside = inside and value < below and value <= most
             if not inside:
                 usual = f"; the default is {option.default}" if option.default is not None else ""
                 raise SettingError(f"--{_hyphens(option.name)} is {value}, but it has to be {wanted}{usual}.")

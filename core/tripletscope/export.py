@@ -70,6 +70,10 @@ def export_picks(
         "distance": run.distance,
         "soft_margin": _soft(run),
     }
+    if run.true_labels is not None:
+        settings["wrong_labels"] = int(np.count_nonzero(run.true_labels != run.samples.labels))
+        for name in TRUTH_FLAGS[:2]:
+            settings[f"{name.replace('-', '_')}s"] = sum(name in flags.split(";") for flags in table["flags"])
     _write(path, ending, table, run, settings, raw=raw)
     return path
 
@@ -237,7 +241,7 @@ def _triplet_table(run: Run, columns: Table) -> Table:
     table["strategy"] = np.array(run.strategies, dtype=object)[columns["strategy"][order]]
     table["distance"] = np.full(len(order), run.distance, dtype=object)
     table["margin"] = np.full(len(order), run.margin)
-    table["flags"] = np.full(len(order), "", dtype=object)
+    table["flags"] = _flags(run, slots)
     assert tuple(table) == TRIPLETS
     if samples.texts is not None:
         texts = np.array(samples.texts, dtype=object)
@@ -245,6 +249,24 @@ def _triplet_table(run: Run, columns: Table) -> Table:
     # Last, so that the columns before it are the same for every source of triplets.
     table["step"] = columns["step"][order]
     return table
+
+
+#: What may stand under `flags` where the run knows the true labels, in this order.
+TRUTH_FLAGS = ("false-negative", "false-positive", "wrong-label")
+
+
+def _flags(run: Run, slots: Table) -> np.ndarray:
+    """What the true labels say of each triplet, joined by ";"; empty where they are not known."""
+    truth, labels = run.true_labels, run.samples.labels
+    flags = np.full(len(slots["anchor"]), "", dtype=object)
+    if truth is None:
+        return flags
+    own = truth[slots["anchor"]]
+    wrong = np.logical_or.reduce([labels[rows] != truth[rows] for rows in slots.values()])
+    said = (truth[slots["negative"]] == own, truth[slots["positive"]] != own, wrong)
+    for row in np.flatnonzero(wrong):  # without a wrong label nothing else holds
+        flags[row] = ";".join(name for name, holds in zip(TRUTH_FLAGS, said, strict=True) if holds[row])
+    return flags
 
 
 def _losses(gap: np.ndarray, margin: float, soft: bool) -> np.ndarray:

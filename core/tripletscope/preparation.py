@@ -21,6 +21,7 @@ from tripletscope.batch import Batch
 from tripletscope.config import TrainConfig
 from tripletscope.distances import DISTANCES
 from tripletscope.errors import SettingError, UnknownNameError
+from tripletscope.flaws import Planted, plant
 from tripletscope.losses import batch_all_loss, triplet_margin_loss
 from tripletscope.samples import LabelledData
 from tripletscope.sampling import PKSampler
@@ -38,10 +39,15 @@ Ids = list[str] | Int64[np.ndarray, "M"]
 
 @dataclass(frozen=True)
 class Setup:
-    """A training that is ready to take steps; made by `prepare`."""
+    """A training that is ready to take steps; made by `prepare`.
+
+    Its data are what is trained on, with the flaws that the settings plant; `source_digest` is that of the data before.
+    """
 
     config: TrainConfig
     data: LabelledData
+    planted: Planted
+    source_digest: str
     device: torch.device
     model: str
     network: nn.Module
@@ -106,17 +112,20 @@ class Setup:
     def describe(self) -> dict[str, Any]:
         """What config.json says of the training, ready for JSON."""
         config, data = self.config, self.data
+        flawed = (config.label_noise, config.imbalance) != (0.0, 1.0)
         batches = (data.digest, config.seed, config.classes_per_batch, config.samples_per_class)
         return {
             "train": config.to_dict(),
             "data": {
                 "name": data.name,
-                "digest": data.digest,
+                "digest": self.source_digest,
                 "kind": data.kind,
                 "shape": list(data.features.shape),
                 "origin": data.origin,
                 "licence": data.licence,
-                "notes": list(data.notes),
+                "notes": [*data.notes, *self.planted.notes],
+                # Of the data with their flaws: a run that goes on must find the same ones again.
+                **({"planted": {"wrong": self.planted.wrong, "digest": data.digest}} if flawed else {}),
             },
             "model": {
                 "name": self.model,
@@ -158,6 +167,9 @@ def prepare(config: TrainConfig, data: LabelledData) -> Setup:
     shadows, left_out = choose_shadows(config)
     device = choose_device(config.device)
     data.samples.check_trainable()
+    source = data
+    planted = plant_flaws(config, source)
+    data = planted.data
     sampler = PKSampler(
         data.samples.labels,
         config.classes_per_batch,
@@ -170,10 +182,13 @@ def prepare(config: TrainConfig, data: LabelledData) -> Setup:
     )
     weights = b"".join(value.numpy().astype("<f4").tobytes() for value in network.state_dict().values())
     network.to(device)
-    probe_rows = choose_probe(data.samples.labels, config.seed)
+    # Balanced over the classes that the samples are really of: the probe set is there to measure.
+    probe_rows = choose_probe(data.samples.true_or_given_labels, config.seed)
     return Setup(
         config=config,
         data=data,
+        planted=planted,
+        source_digest=source.digest,
         device=device,
         model=model,
         network=network,
@@ -188,6 +203,15 @@ def prepare(config: TrainConfig, data: LabelledData) -> Setup:
         probe_ids=_ids_of(data, probe_rows),
         initial_weights=_digest(weights),
     )
+
+
+def plant_flaws(config: TrainConfig, data: LabelledData) -> Planted:
+    """The data with the wrong labels and the long tail that the settings ask for.
+
+    Raises:
+        SettingError: a share that these data do not bear, with the reason.
+    """
+    return plant(data, label_noise=config.label_noise, imbalance=config.imbalance, seed=config.seed)
 
 
 def choose_shadows(config: TrainConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:

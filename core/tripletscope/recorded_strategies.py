@@ -8,7 +8,7 @@ from typing import Any
 from tripletscope.batch import Batch
 from tripletscope.errors import SettingError
 from tripletscope.seeding import generator
-from tripletscope.step_record import PickNumbers, StepPicks, as_triplets
+from tripletscope.step_record import FalseCounts, PickNumbers, StepPicks, as_triplets, false_counts
 from tripletscope.strategies import STRATEGIES, Strategy
 from tripletscope.triplets import count_zones
 from tripletscope.zones import ZoneCounts
@@ -97,12 +97,13 @@ class RecordedStrategies:
         picks.finish()
         numbers = {name: picks.numbers(place, picker) for place, (name, picker) in enumerate(pickers.items())}
         if ALL in self.codes:
-            numbers[ALL] = _everything(batch, zones or count_zones(batch, self._margin))
+            false = None if picks.truth is None else false_counts(batch, picks.truth)
+            numbers[ALL] = _everything(batch, zones or count_zones(batch, self._margin), false)
         trained = numbers.pop(self.training, None) if given is not None or self.training == ALL else None
         return trained, numbers
 
 
-def _everything(batch: Batch, zones: ZoneCounts) -> PickNumbers:
+def _everything(batch: Batch, zones: ZoneCounts, false: FalseCounts | None) -> PickNumbers:
     """The numbers of batch-all, which picks whatever is eligible: known without a single row."""
     alone = int((batch.positive_count * ~batch.has_negative).sum())
-    return PickNumbers(zones, alone)
+    return PickNumbers(zones, alone, false)

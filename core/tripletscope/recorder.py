@@ -28,6 +28,7 @@ from tripletscope.step_record import (
     StepPicks,
     as_embeddings,
     batch_columns,
+    false_counts,
     number,
     plane_columns,
     require_finite,
@@ -56,7 +57,8 @@ class Recorder:
         distance: "euclidean", "squared-euclidean" or "cosine".
         strategies: names of strategies that are to pick from every batch as well, or name -> parameters. Whichever
             of them is `training` is recorded from the triplets that are given; the others are shadows.
-        samples: all samples, with thumbnails or texts, when they are known; else they are collected from the ids.
+        samples: all samples, with thumbnails or texts, when they are known; else they are collected from the ids. Where
+            they come with `true_labels`, wrong picks are counted at every step, and retrieval is measured by the truth.
         training: name of the strategy that the given triplets come from; default "own", the loop's own miner. With
             "batch-all" no triplets are given.
         config: whatever else decided the run, as JSON; kept in config.json.
@@ -255,7 +257,7 @@ class Recorder:
                 f"The batch of step {now} holds {batch.size} samples in {batch.distance} distances, but the step has "
                 f"{len(points)} in {self.distance}: give the batch of these embeddings."
             )
-        picks = StepPicks(batch, self.margin)
+        picks = StepPicks(batch, self.margin, self._writer.samples.truth_of(slot_rows))
         spread = picks.mean_distance / self.margin
         require_finite(points, now, spread if batch.size > 1 else float(points.sum()))
         zones = count_zones(batch, self.margin) if self._counts else None
@@ -372,6 +374,12 @@ class Recorder:
             line["abstained"] = trained.abstained
             line["mined_hard"], line["mined_semi_hard"] = trained.zones.hard, trained.zones.semi_hard
             line["mined_easy"] = trained.zones.easy
+            if trained.false is not None:
+                line["mined_false_negatives"] = trained.false.negatives
+                line["mined_false_positives"] = trained.false.positives
+        if picks.truth is not None and zones is not None:
+            blind = false_counts(picks.batch, picks.truth)
+            line["eligible_false_negatives"], line["eligible_false_positives"] = blind.negatives, blind.positives
         line["spread"], line["mean_distance"] = number(spread), number(spread * self.margin)
         if trained is not None and self._strategies.training != ALL:
             line["mean_d_ap"], line["mean_d_an"] = picks.means(0)
@@ -389,7 +397,10 @@ class Recorder:
         """The numbers of the pending frame."""
         assert self._pending is not None
         assert self._frame_rows is not None
-        labels = self._writer.samples.labels_of(self._frame_rows)
+        table = self._writer.samples
+        # How good the embedding is, is a question for the truth, also where the loss has been told otherwise.
+        truth = table.truth_of(self._frame_rows)
+        labels = table.labels_of(self._frame_rows) if truth is None else truth
         found = frame_numbers(self._pending, labels, self.distance, self.margin)
         return {name: number(value) for name, value in found.items()}
 

@@ -27,6 +27,8 @@ class Samples:
         class_names: C texts. Names that differ only by case or leading zeros are different classes.
         texts: one per sample, or None.
         thumbs: uint8 pictures (N, height, width) in grey or (N, height, width, 3) in colour, or None.
+        true_labels: class that each sample really is of, where labels are known to be wrong; None: nobody knows more
+            than the labels.
 
     Raises:
         DataError: when a length or a label does not fit, or an id occurs twice.
@@ -42,20 +44,29 @@ class Samples:
     class_names: list[str]
     texts: list[str] | None = None
     thumbs: UInt8[np.ndarray, "N height width"] | UInt8[np.ndarray, "N height width 3"] | None = None
+    true_labels: Int[np.ndarray, "N"] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.labels)
         object.__setattr__(self, "labels", np.ascontiguousarray(self.labels, dtype=np.int64))
         if isinstance(self.ids, np.ndarray):
             object.__setattr__(self, "ids", np.ascontiguousarray(self.ids, dtype=np.int64))
-        for name, column in (("ids", self.ids), ("texts", self.texts), ("thumbs", self.thumbs)):
+        if self.true_labels is not None:
+            object.__setattr__(self, "true_labels", np.ascontiguousarray(self.true_labels, dtype=np.int64))
+        for name, column in (
+            ("ids", self.ids),
+            ("texts", self.texts),
+            ("thumbs", self.thumbs),
+            ("true labels", self.true_labels),
+        ):
             if column is not None and len(column) != count:
                 raise DataError(f"There are {count:,} labels but {len(column):,} {name}: give one for each sample.")
-        if count and not (int(self.labels.min()) >= 0 and int(self.labels.max()) < len(self.class_names)):
-            raise DataError(
-                f"Labels run from {int(self.labels.min())} to {int(self.labels.max())} but there are "
-                f"{len(self.class_names)} class names: number the classes 0 to {len(self.class_names) - 1}."
-            )
+        for title, labels in (("Labels", self.labels), ("True labels", self.true_labels)):
+            if labels is not None and count and not 0 <= int(labels.min()) <= int(labels.max()) < len(self.class_names):
+                raise DataError(
+                    f"{title} run from {int(labels.min())} to {int(labels.max())} but there are "
+                    f"{len(self.class_names)} class names: number the classes 0 to {len(self.class_names) - 1}."
+                )
         if (twice := _repeated(self.class_names)) is not None:
             raise DataError(f"Two classes are called {twice!r}: rename one, or give both the same label.")
         if (again := _repeated(self.ids)) is not None:
@@ -77,6 +88,11 @@ class Samples:
         """How many samples each class has, in the order of `class_names`."""
         return np.bincount(self.labels, minlength=len(self.class_names))
 
+    @property
+    def true_or_given_labels(self) -> Int[np.ndarray, "N"]:
+        """The true labels where they are known, else the labels."""
+        return self.labels if self.true_labels is None else self.true_labels
+
     def take(self, rows: Int[np.ndarray, "M"]) -> Samples:
         """The samples of those rows, in that order; all class names are kept."""
         ids = self.ids[rows] if isinstance(self.ids, np.ndarray) else [self.ids[int(row)] for row in rows]
@@ -86,6 +102,7 @@ class Samples:
             class_names=self.class_names,
             texts=None if self.texts is None else [self.texts[int(row)] for row in rows],
             thumbs=None if self.thumbs is None else self.thumbs[rows],
+            true_labels=None if self.true_labels is None else self.true_labels[rows],
         )
 
     def check_trainable(self) -> None:

@@ -37,15 +37,33 @@ PLANE_CELLS = 64
 STEP_TABLES = {"batches": BATCHES, "picks": PICKS, "plane": PLANE}
 
 
-def samples_schema(text_ids: bool) -> pa.Schema:
-    """Columns of samples/samples.arrows; ids are texts or int64, as the user's are."""
+#: Column of samples/ that is there where labels are known to be wrong.
+TRUE_LABEL = "true_label"
+
+
+def samples_schema(text_ids: bool, truth: bool = False) -> pa.Schema:
+    """Columns of samples/samples.arrows; ids are texts or int64, as the user's are.
+
+    Args:
+        text_ids: whether ids are texts.
+        truth: whether the true labels are known.
+    """
     ids = pa.string() if text_ids else pa.int64()
-    return pa.schema([("id", ids), ("label", pa.int32()), ("class_name", pa.string()), ("text", pa.string())])
+    columns = [("id", ids), ("label", pa.int32()), ("class_name", pa.string()), ("text", pa.string())]
+    return pa.schema([*columns, (TRUE_LABEL, pa.int32())] if truth else columns)
 
 
 #: Exact numbers over all eligible triplets of a step's batch, then those of the training picks, then the distances.
 COUNT_SCALARS = ("eligible", "hard", "semi_hard", "easy", "violating")
 PICK_SCALARS = ("mined", "active", "active_share", "abstained", "mined_hard", "mined_semi_hard", "mined_easy")
+#: Where the true labels are known: picks of the training strategy, and all eligible triplets, whose negative is truly
+#: of the anchor's class, or whose positive is truly of another.
+TRUTH_SCALARS = (
+    "mined_false_negatives",
+    "mined_false_positives",
+    "eligible_false_negatives",
+    "eligible_false_positives",
+)
 DISTANCE_SCALARS = ("spread", "mean_distance", "mean_d_ap", "mean_d_an")
 FRAME_SCALARS = ("recall_at_1", "recall_at_5", "recall_at_10", "r_precision", "map_at_r", "frame_spread")
 
@@ -58,6 +76,7 @@ SCALARS = (
     "loss",
     *COUNT_SCALARS,
     *PICK_SCALARS,
+    *TRUTH_SCALARS,
     *DISTANCE_SCALARS,
     *FRAME_SCALARS,
     "seconds",
@@ -65,6 +84,8 @@ SCALARS = (
 )
 #: What is said of each shadow strategy at each step, under "shadows".
 SHADOW_SCALARS = ("mined", "hard", "semi_hard", "easy", "abstained")
+#: The same of a shadow's picks where the true labels are known.
+SHADOW_TRUTH_SCALARS = ("false_negatives", "false_positives")
 
 #: Columns of the triplet CSV; then TRIPLET_TEXTS where the samples have texts, and "step" for a run.
 TRIPLETS = (

@@ -21,14 +21,42 @@ Slots = Int64[np.ndarray, " T"]
 
 
 @dataclass(frozen=True)
+class FalseCounts:
+    """How many triplets have a negative that is truly of the anchor's class, or a positive that truly is not."""
+
+    negatives: int
+    positives: int
+
+
+def false_counts(batch: Batch, truth: Int[np.ndarray, " B"]) -> FalseCounts:
+    """The counts over all eligible triplets of a batch; picking blindly has these shares.
+
+    Args:
+        batch: with the labels that strategies see.
+        truth: true label of each slot.
+
+    Example:
+        >>> batch = Batch(torch.zeros(4, 4), torch.tensor([0, 0, 1, 1]), distance="euclidean")
+        >>> false_counts(batch, np.array([0, 0, 0, 1]))
+        FalseCounts(negatives=4, positives=4)
+    """
+    labels = _array(batch.labels)
+    mates, kin = labels[:, None] == labels, truth[:, None] == truth  # (B, B)
+    positives, negatives = mates.sum(1) - 1, (~mates).sum(1)
+    return FalseCounts(int(positives @ (~mates & kin).sum(1)), int(negatives @ (mates & ~kin).sum(1)))
+
+
+@dataclass(frozen=True)
 class PickNumbers:
     """How many picks of a strategy lie in each zone, and how many units it left without one.
 
-    `abstained` is None for picks of a loop's own miner: nobody knows what it was asked for.
+    `abstained` is None for picks of a loop's own miner: nobody knows what it was asked for. `false` is None where the
+    true labels are not known.
     """
 
     zones: ZoneCounts
     abstained: int | None
+    false: FalseCounts | None = None
 
     @property
     def mined(self) -> int:
@@ -38,13 +66,16 @@ class PickNumbers:
     def as_shadow(self) -> dict[str, int | None]:
         """The entry under "shadows" in a line of scalars.jsonl."""
         zones = self.zones
-        return {
+        entry = {
             "mined": self.mined,
             "hard": zones.hard,
             "semi_hard": zones.semi_hard,
             "easy": zones.easy,
             "abstained": self.abstained,
         }
+        if self.false is not None:
+            entry |= {"false_negatives": self.false.negatives, "false_positives": self.false.positives}
+        return entry
 
 
 @dataclass
@@ -54,10 +85,12 @@ class StepPicks:
     Args:
         batch: that they were picked from.
         margin: decides the zones.
+        truth: true label of each slot, where it is known.
     """
 
     batch: Batch
     margin: float
+    truth: Int[np.ndarray, " B"] | None = None
     _codes: list[int] = field(default_factory=list)
     _training: list[bool] = field(default_factory=list)
     _slots: list[tuple[Slots, Slots, Slots]] = field(default_factory=list)
@@ -111,7 +144,16 @@ class StepPicks:
         if strategy is not None:
             units = (self.anchor if strategy.granularity == "anchor" else self.pair)[begin:stop]
             abstained = strategy.units(self.batch) - _distinct(units, self.batch.size**2)
-        return PickNumbers(ZoneCounts(hard, semi_hard, easy), abstained)
+        return PickNumbers(ZoneCounts(hard, semi_hard, easy), abstained, self._false(slice(begin, stop)))
+
+    def _false(self, some: slice) -> FalseCounts | None:
+        if self.truth is None:
+            return None
+        anchors = self.truth[self.anchor[some]]
+        return FalseCounts(
+            int(np.count_nonzero(self.truth[self.negative[some]] == anchors)),
+            int(np.count_nonzero(self.truth[self.positive[some]] != anchors)),
+        )
 
     def means(self, place: int) -> tuple[float | None, float | None]:
         """(mean d(a,p), mean d(a,n)) of those picks; None without any."""

@@ -74,7 +74,7 @@ def record(
 
     Args:
         config: the settings.
-        data: what to train on.
+        data: what to train on, before the flaws that the settings plant.
         out: a new folder; with `resume`, that of a run with the same settings and data.
         resume: go on after the last whole step of `out`.
         on_step: called after every newly recorded step.
@@ -95,7 +95,7 @@ def record(
         margin=config.margin,
         distance=config.distance,
         strategies={setup.strategy.name: config.param} | {name: {} for name in setup.shadows},
-        samples=data.samples,
+        samples=setup.data.samples,
         training=setup.strategy.name,
         config=setup.describe(),
         seed=config.seed,
@@ -192,8 +192,11 @@ def _require_same(run: Run, setup: Setup) -> None:
             f"{run.path} was not recorded by `tripletscope train` and cannot be resumed; choose another --out."
         )
     other = differences(TrainConfig.from_dict(recorded), setup.config)
-    if run.config["data"]["digest"] != setup.data.digest:
-        other.append(f"data of the digest {run.config['data']['digest'][:8]}, not {setup.data.digest[:8]}")
+    known = run.config["data"]
+    if known["digest"] != setup.source_digest:
+        other.append(f"data of the digest {known['digest'][:8]}, not {setup.source_digest[:8]}")
+    elif not other and "planted" in known and known["planted"]["digest"] != setup.data.digest:
+        other.append(f"wrong labels or a long tail that NumPy {run.config['versions']['numpy']} drew otherwise")
     if run.config["device"] != str(setup.device):
         other.append(f"device {run.config['device']}, not {setup.device}")
     if other:

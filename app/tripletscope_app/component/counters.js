@@ -12,11 +12,12 @@ export function shortNumber(value) {
 }
 
 const COUNTERS = [
-  { title: "R@1", meaning: "neighbour right", names: ["recall_at_1"], text: (v) => v.toFixed(2), help: "share of probe samples whose nearest neighbour has their class" },
+  { title: "R@1", meaning: "neighbour right", names: ["recall_at_1"], text: (v) => v.toFixed(2), help: "share of probe samples whose nearest neighbour has their class (their true class, where labels are known to be wrong)" },
   { title: "spread", meaning: "mean distance / margin", names: ["spread"], text: shortNumber, help: "mean pairwise distance in the batch, in margins" },
   { title: "violating", meaning: "gap < margin, in batch", names: ["violating_share"], text: percent, help: "share of all eligible triplets with gap < margin" },
   { title: "hard", meaning: "gap ≤ 0, in batch", names: ["hard_share"], text: percent, help: "share of all eligible triplets with gap ≤ 0" },
   { title: "mined / eligible", meaning: "triplets", names: ["mined", "eligible"], text: (a, b) => `${wholeNumber(a)} / ${wholeNumber(b)}`, help: "triplets this strategy chose, of all it could have" },
+  { title: "false neg. / pos.", meaning: "of its picks", names: ["false_negative_share", "false_positive_share"], text: (a, b) => `${percent(a)} / ${percent(b)}`, help: "share of the picked negatives that are truly of the anchor's class, and of the picked positives that truly are not", truth: true },
   { title: "loss", meaning: "mean over its own picks", names: ["loss"], text: shortNumber, help: "mean over the triplets this strategy chose itself: not comparable between strategies", last: true },
 ];
 
@@ -35,7 +36,7 @@ const chances = new WeakMap();
 export function chanceOf(run) {
   if (!chances.has(run)) {
     const counts = new Map();
-    for (const label of run.label) counts.set(label, (counts.get(label) ?? 0) + 1);
+    for (const label of run.truth ?? run.label) counts.set(label, (counts.get(label) ?? 0) + 1);
     let [mates, queries] = [0, 0];
     for (const count of counts.values()) {
       if (count < 2) continue; // a class of one has no nearest of its own, so it is no query
@@ -55,7 +56,7 @@ export function createCounters({ state }) {
     const meaning = h("small", { class: "ts-counter-meaning" }, counter.meaning);
     const pointed = h("span", { class: "ts-counter-pointed", hidden: true });
     const element = h(
-      "div", { class: "ts-counter", "data-last": counter.last ?? false, "data-name": counter.names[0], title: counter.help },
+      "div", { class: "ts-counter", "data-last": counter.last ?? false, "data-name": counter.names[0], title: counter.help, hidden: Boolean(counter.truth) },
       h("div", { class: "ts-counter-title ts-ellipsis" }, counter.title, note, pointed, meaning), value, rivals,
     );
     return { counter, element, note, meaning, pointed, value, rivals };
@@ -66,6 +67,12 @@ export function createCounters({ state }) {
     const run = s.runs[s.run];
     element.toggleAttribute("data-empty", !run);
     if (!run) return;
+    if (touches(changed, "run", "runs", "race")) {
+      // What needs the truth is there only where somebody knows it.
+      const known = Boolean(run.truth);
+      element.toggleAttribute("data-truth", known);
+      for (const { counter, element: cell } of cells) cell.hidden = Boolean(counter.truth) && !known;
+    }
     if (touches(changed, "hoverFrame", "run", "runs")) {
       // The large numbers stay those of the step; what is pointed at stands beside the title, with its own step.
       const at = s.hoverFrame !== null && s.hoverFrame < run.frames.length ? s.hoverFrame : null;
@@ -79,7 +86,7 @@ export function createCounters({ state }) {
     const step = run.frames[s.frame];
     const others = s.race.filter((entry) => entry.digest !== s.run && s.runs[entry.digest]);
     for (const { counter, note, meaning, value, rivals } of cells) {
-      if (counter.title === "R@1") meaning.textContent = `neighbour right, chance ${chanceOf(run).toFixed(2)}`;
+      if (counter.title === "R@1") meaning.textContent = `${run.truth ? "truly right" : "neighbour right"}, chance ${chanceOf(run).toFixed(2)}`;
       const own = counterOf(run, counter, s.frame);
       value.textContent = own.text;
       note.textContent = own.note;

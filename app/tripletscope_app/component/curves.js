@@ -13,6 +13,8 @@ const CHARTS = [
   { name: "spread", title: "spread, in margins (log)", log: true },
   { name: "violating_share", title: "violating share", low: 0, high: 1, text: percent },
   { name: "zones", title: "zones of the watched run", low: 0, high: 1, stacked: true },
+  { name: "false_negative_share", title: "false negatives among the picks", low: 0, text: percent, truth: true, blind: "blind_false_negative_share" },
+  { name: "false_positive_share", title: "false positives among the picks", low: 0, text: percent, truth: true, blind: "blind_false_positive_share" },
   { name: "loss", title: "loss (not comparable)", low: 0, quiet: true },
 ];
 const STACK = [["hard_share", "hard"], ["semi_hard_share", "semi-hard"], ["easy_share", "easy"]];
@@ -74,7 +76,7 @@ function curveInWords(chart, s, run) {
 }
 
 export function createCurves({ state, actions }) {
-  const panels = CHARTS.map((chart) => {
+  const all = CHARTS.map((chart) => {
     const drawing = svg("svg", { class: "ts-curve-drawing", "aria-hidden": "true" });
     const cursor = h("div", { class: "ts-curve-cursor" });
     const ghost = h("div", { class: "ts-curve-cursor ts-curve-ghost", hidden: true });
@@ -82,10 +84,11 @@ export function createCurves({ state, actions }) {
     const title = h("div", { class: "ts-curve-title ts-ellipsis", title: chart.title }, chart.title);
     const readout = h("div", { class: "ts-curve-readout", "aria-hidden": "true", hidden: true });
     const words = h("p", { class: "ts-sr" });
-    const element = h("div", { class: "ts-curve", "data-quiet": chart.quiet ?? false }, h("div", { class: "ts-curve-head" }, title, readout), plot, words);
+    const element = h("div", { class: "ts-curve", "data-quiet": chart.quiet ?? false, hidden: Boolean(chart.truth) }, h("div", { class: "ts-curve-head" }, title, readout), plot, words);
     return { chart, drawing, cursor, ghost, plot, title, readout, words, element };
   });
-  const element = h("section", { class: "ts-curves", "aria-label": "Curves over training" }, panels.map((panel) => panel.element));
+  const element = h("section", { class: "ts-curves", "aria-label": "Curves over training" }, all.map((panel) => panel.element));
+  let panels = all.filter(({ chart }) => !chart.truth); // those that are shown
   let width = 0;
 
   const scaleOf = (run) => timeScale(run, PAD.left, width - PAD.right);
@@ -154,7 +157,7 @@ export function createCurves({ state, actions }) {
       const labels = labelledFrames(run, x, 44).map((i) =>
         svg("text", { class: "ts-tick-text", x: x(i), y: CHART_HEIGHT - 5, "text-anchor": "middle" }, String(run.frames[i])));
       drawing.setAttribute("viewBox", `0 0 ${width} ${CHART_HEIGHT}`);
-      drawing.replaceChildren(...(chart.stacked ? [hatch] : []), ...grid, ...labels, ...(chart.stacked ? drawStack(run, x, y) : drawLines(chart, s, run, x, y)));
+      drawing.replaceChildren(...(chart.stacked ? [hatch] : []), ...grid, ...labels, ...drawBlind(chart, run, x, y), ...(chart.stacked ? drawStack(run, x, y) : drawLines(chart, s, run, x, y)));
       if (chart.stacked) setText(title, `zones: ${run.strategy_title}`);
     }
   }
@@ -179,14 +182,30 @@ export function createCurves({ state, actions }) {
     }
   }
 
-  for (const { plot } of panels) scrubOn(plot, { state, actions, scaleOf });
+  /** What needs the truth is drawn only where somebody knows it. */
+  function choose(run) {
+    const known = Boolean(run.truth);
+    element.toggleAttribute("data-truth", known);
+    panels = all.filter(({ chart }) => known || !chart.truth);
+    for (const { chart, element: panel } of all) panel.hidden = Boolean(chart.truth) && !known;
+  }
+
+  /** What picking blindly would give: the share among all eligible triplets of the watched run's batches. */
+  function drawBlind(chart, run, x, y) {
+    const values = run.seriesOf[chart.blind];
+    if (!values) return [];
+    return [svg("path", { class: "ts-curve-line ts-curve-blind", d: curvePath(run, run.steps, values, x, y) }, svg("title", {}, "of all eligible triplets"))];
+  }
+
+  for (const { plot } of all) scrubOn(plot, { state, actions, scaleOf });
 
   const observer = new ResizeObserver(resize);
-  observer.observe(panels[0].plot);
+  observer.observe(all[0].plot);
 
   state.subscribe((s, changed) => {
     const run = s.runs[s.run];
     element.toggleAttribute("data-empty", !run);
+    if (run && touches(changed, "run", "runs")) choose(run);
     if (!run || !width) return;
     if (touches(changed, "run", "runs", "race", "theme", "size")) draw(s, run);
     if (touches(changed, "t", "run", "runs", "size")) {

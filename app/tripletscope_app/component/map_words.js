@@ -1,6 +1,6 @@
 // The map for those who do not see it, and the card for those who point at it.
 import { clamp, decimalsFor, fixed, h, setText, wholeNumber } from "./dom.js";
-import { className, sampleName, shortName } from "./store.js";
+import { className, sampleName, shortName, trueClass } from "./store.js";
 import { distanceTo, pickOf } from "./answers.js";
 import { paintThumb, thumbElement } from "./sprite.js";
 import { badgeText, changesOf, knowsChange } from "./space.js";
@@ -8,7 +8,8 @@ import { frameShape, positionAt } from "./map_paint.js";
 import { changeText } from "./map_ink.js";
 
 function nameAndId(run, index) {
-  return `${shortName(run, index)}, id ${sampleName(run, index)}`;
+  const truth = trueClass(run, index);
+  return `${shortName(run, index)}, id ${sampleName(run, index)}${truth === null ? "" : `, wrong label: truly ${truth}`}`;
 }
 
 /** The true distance from the anchor where somebody knows it: the answer, or the map itself where it is exact. */

@@ -20,7 +20,7 @@ import numpy as np
 
 from tripletscope.analysis.probe import probe_labels
 from tripletscope.analysis.projection import Projection, fixed_view, project
-from tripletscope.store.reader import Run
+from tripletscope.store.reader import TRUTH_SHARES, Run
 
 VERSION = 1
 _DTYPES = {"f32": np.dtype("<f4"), "i32": np.dtype("<i4"), "u16": np.dtype("<u2"), "u8": np.dtype("u1")}
@@ -44,6 +44,9 @@ SERIES = (
     "map_at_r",
     "frame_spread",
 )
+
+#: Those of a run that knows the true labels.
+TRUTH_SERIES = tuple(TRUTH_SHARES)
 
 
 @dataclass(frozen=True)
@@ -147,12 +150,15 @@ def pack_run(run: Run, projection: Projection | None = None, scale: Scale | None
     rows = np.asarray(run.probe_rows)
     samples = run.samples
     sprite, thumb = sprite_sheet(samples.thumbs, rows)
+    series = SERIES if run.true_labels is None else (*SERIES, *TRUTH_SERIES)
     sections = {
         "pos": ("f32", projection.positions),
         "row": ("i32", rows),
         "label": ("u16", probe_labels(run)),
-        "series": ("f32", run.series(SERIES)),
+        "series": ("f32", run.series(series)),
     }
+    if run.true_labels is not None:
+        sections["truth"] = ("u16", run.true_labels[rows])
     if sprite is not None:
         sections["sprite"] = ("u8", np.frombuffer(sprite, dtype=np.uint8))
     ids = None
@@ -184,7 +190,7 @@ def pack_run(run: Run, projection: Projection | None = None, scale: Scale | None
         "ids": ids,
         "texts": None if samples.texts is None else [samples.texts[int(row)] for row in rows],
         "thumb": thumb,
-        "series_names": list(SERIES),
+        "series_names": list(series),
     }
     return join(header, sections)
 

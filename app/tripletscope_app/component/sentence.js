@@ -1,6 +1,6 @@
 // The sentence: strategy, pick, numbers, zone and loss in words. What it says is what a screen reader hears.
 import { decimalsFor, fixed, h, percent } from "./dom.js";
-import { shortName } from "./store.js";
+import { className, shortName, trueClass, truthWords } from "./store.js";
 import { touches } from "./state.js";
 import { answerKey, chancesOf, currentAnswer, distanceTo, measure, pickOf } from "./answers.js";
 import { markIcon } from "./marks.js";
@@ -139,9 +139,10 @@ function previewLines(found, index) {
   return [["Outside the batch, ", which, " would be the hardest: ", zoneWord(hardest.zone), `, ${zoneMeaning(hardest)}.`], equationWords({ ...hardest, loss }, run)];
 }
 
-/** The third line: a margin that is not the run's, picks that are still another margin's, and what lies outside. */
-function asideLine(s, found) {
-  const words = [];
+/** The third line: wrong labels, a margin that is not the run's, picks that are still another margin's, and what lies
+    outside. */
+function asideLine(s, found, [anchor, positive, negative]) {
+  const words = truthWords(s.runs[s.run], { anchor, positive, negative }).flatMap((told) => [[told, "ts-wrong-words"], " "]);
   const own = s.runs[s.run].margin;
   if (found.run.margin !== own) {
     words.push([`With margin ${marginText(found.run.margin)} instead of ${marginText(own)}.`, "ts-what-if"], " ");
@@ -202,20 +203,24 @@ export function createSentence({ state, sprites }) {
     element.toggleAttribute("data-preview", Boolean(preview || hovered));
     const pick = strategy ? pickOf(found.answer, found.at, strategy, found.positive) : { kind: "missing" };
     const lines = preview ?? (strategy ? strategyLines(found, strategy) : [["No strategy is known here."], []]);
-    say(lines, preview || !strategy ? null : markIcon(strategy.mark, s.theme.dark, 16), asideLine(s, found));
     const isPositive = preview && found.answer.positives.includes(looked);
     const isNegative = preview && !isPositive;
-    showTrio([
+    const shown = [
       s.anchor,
       isPositive ? looked : isNegative ? found.positive : pick.positive ?? found.positive,
       isNegative ? looked : isPositive ? null : pick.negative ?? null,
-    ], run);
+    ];
+    say(lines, preview || !strategy ? null : markIcon(strategy.mark, s.theme.dark, 16), asideLine(s, found, shown));
+    showTrio(shown, run);
   });
 
   function showTrio(samples, run) {
     trio.forEach(({ thumb, figure }, i) => {
       const sample = samples[i];
       figure.toggleAttribute("data-none", sample === null);
+      const truth = sample === null ? null : trueClass(run, sample);
+      figure.toggleAttribute("data-wrong", truth !== null);
+      figure.title = truth === null ? "" : `labelled ${className(run, sample)}, truly ${truth}`;
       if (sample !== null) paintThumb(thumb, run, sample, 34, sprites);
     });
   }

@@ -9,7 +9,8 @@ const ARRAY_TYPES = { f32: Float32Array, i32: Int32Array, i16: Int16Array, i8: I
 // Runs stay in memory across page switches (the browser would not get the bytes again); the oldest leave first.
 const RUNS_KEPT = 12;
 
-/** The header's fields plus each section as a typed array; of a run: `pos`, `row`, `label`, `series` and `sprite`. */
+/** The header's fields plus each section as a typed array; of a run: `pos`, `row`, `label`, `series`, `sprite`,
+    and `truth` where the true labels are known. */
 export function parseBlob(bytes) {
   const start = bytes.byteOffset;
   // A Uint8Array from a websocket message may begin anywhere; typed arrays need their own alignment.
@@ -115,6 +116,25 @@ export function shortName(run, index, most = 22) {
   if (letters.length <= most) return name;
   const tail = Math.floor(most / 3);
   return `${letters.slice(0, most - tail - 1).join("")}…${letters.slice(-tail).join("")}`;
+}
+
+/** The class that a sample is really of, where the run knows that its label is wrong; else null. */
+export function trueClass(run, index) {
+  const truth = run.truth?.[index];
+  return truth === undefined || truth === run.label[index] ? null : String(run.class_names[truth] ?? truth);
+}
+
+/** What the truth says of a triplet, as short sentences; nothing where no label is wrong, or nobody knows. */
+export function truthWords(run, { anchor, positive = null, negative = null }) {
+  if (!run.truth) return [];
+  const wrong = [["anchor", anchor], ["positive", positive], ["negative", negative]]
+    .filter(([, index]) => index !== null && trueClass(run, index) !== null)
+    .map(([role, index]) => `the ${role} is truly ${trueClass(run, index)}`);
+  if (!wrong.length) return [];
+  const words = [`Wrong label${wrong.length > 1 ? "s" : ""}, planted: ${wrong.join(", ")}.`];
+  if (negative !== null && run.truth[negative] === run.truth[anchor]) words.push("A false negative: pushed away from its own class.");
+  if (positive !== null && run.truth[positive] !== run.truth[anchor]) words.push("A false positive: pulled to another class.");
+  return words;
 }
 
 export function sampleName(run, index) {

@@ -23,6 +23,7 @@ import numpy as np
 from tripletscope import datasets, preparation, strategies, training
 from tripletscope.config import TrainConfig
 from tripletscope.errors import DataError, SettingError, TripletscopeError
+from tripletscope.flaws import Planted
 from tripletscope.frames import frame_schedule
 from tripletscope.models import MODELS
 from tripletscope.samples import LabelledData
@@ -73,11 +74,12 @@ def check(settings: Mapping[str, Any], names: Sequence[str], seeds: Sequence[int
         refusals.append(Refusal("data", f"The data could not be loaded ({type(error).__name__}: {error})."))
         return {**told, "refusals": [asdict(one) for one in refusals]}
     told["facts"] = facts(data)
-    told["notes"] = [asdict(Refusal("data", note)) for note in data.notes] + [
-        asdict(one) for one in small_classes(config, data)
-    ]
+    told["notes"] = [asdict(Refusal("data", note)) for note in data.notes]
     try:
-        batch_fits(config, data)
+        # What is drawn depends on the seed, and so may what is left.
+        planted, *_ = [preparation.plant_flaws(replace(config, seed=seed), data) for seed in seeds or (config.seed,)]
+        told["notes"] += [asdict(one) for one in (*flaws(planted), *small_classes(config, planted.data))]
+        batch_fits(config, planted.data)
     except TripletscopeError as error:
         refusals.append(refusal(error, "classes_per_batch"))
     for name in names:
@@ -156,6 +158,12 @@ def facts(data: LabelledData) -> dict[str, Any]:
     }
 
 
+def flaws(planted: Planted) -> list[Refusal]:
+    """What will be planted in the data, in numbers."""
+    found = (("imbalance", planted.tail_words(planned=True)), ("label_noise", planted.label_words(planned=True)))
+    return [Refusal(name, words) for name, words in found if words]
+
+
 def small_classes(config: TrainConfig, data: LabelledData) -> list[Refusal]:
     """What the sampler does with classes that have fewer samples than a batch asks for."""
     counts = data.samples.class_counts()
@@ -231,7 +239,8 @@ def _paced_by(config: str, digest: str, held: _Held) -> Paced:
 
 def _paced(config: TrainConfig, digest: str, held: _Held) -> Paced:
     """Measured once for the same settings; how many steps are wanted changes nothing."""
-    same = {**config.to_dict(), "steps": STEPS, "seed": 0}
+    flawed = (config.label_noise, config.imbalance) != (0.0, 1.0)  # then the seed decides which samples there are
+    same = {**config.to_dict(), "steps": STEPS, "seed": config.seed if flawed else 0}
     return _paced_by(json.dumps(same, sort_keys=True), digest, held)
 
 

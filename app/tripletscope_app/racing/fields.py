@@ -47,6 +47,8 @@ LABELS = {
     "label": "Column of the label",
     "image_size": "Side of the pictures",
     "standardize": "Standardise features",
+    "label_noise": "Label noise",
+    "imbalance": "Imbalance",
 }
 _OPTION = re.compile(r"--(no-)?([a-z][a-z-]*[a-z])")
 #: What `UnknownNameError` calls a thing -> its field.

@@ -68,10 +68,12 @@ def _presets() -> None:
         return
     st.header("Begin with the settings of a race that was recorded", anchor=False)
     with st.container(key="race-presets"):
-        for place, column in enumerate(st.columns(len(found))):
-            preset = found[place]
+        cells = [column for _ in range(0, len(found), _ACROSS) for column in st.columns(_ACROSS)]
+        for place, (preset, column) in enumerate(zip(found, cells, strict=False)):
             with column, st.container(border=True, key=f"race-card-preset-{place}"):
                 _strip(preset.race)
+                if preset.picture:
+                    st.image(preset.picture, width="stretch")
                 st.html(f'<p class="race-soft">{preset.words}</p>')
                 st.button(
                     f"Take {preset.title}",
@@ -121,7 +123,14 @@ def _beside(pictures: tuple[bytes, ...]) -> bytes:
 
 def _take(values: Mapping[Control, Any]) -> None:
     st.session_state[_OWN] = False
-    view.put({view.LABEL: None, view.IMAGE_SIZE: None, view.STANDARDIZE: False, **values})
+    plain = {
+        view.LABEL: None,
+        view.IMAGE_SIZE: None,
+        view.STANDARDIZE: False,
+        view.LABEL_NOISE: 0.0,
+        view.IMBALANCE: 1.0,
+    }
+    view.put({**plain, **values})
 
 
 def _data(told: Mapping[str, Any] | None) -> None:
@@ -168,7 +177,14 @@ def _data(told: Mapping[str, Any] | None) -> None:
             _whole(view.IMAGE_SIZE, "pixels; empty: as they are", empty=True)
         with right:
             _text(view.LABEL, "for tables; empty: the one that is called so")
-    for name in ("standardize", "image_size", "label"):
+        left, middle, right = st.columns(3)
+        with left:
+            _number(view.LABEL_NOISE, "share of the labels that are replaced by a wrong class; 0: none", step=0.05)
+        with middle:
+            _number(view.IMBALANCE, "rarest class / commonest class, thinned to a long tail; 1: as they are", step=0.05)
+        with right:
+            st.html('<p class="race-soft">Flaws on purpose: the run keeps the truth and counts what they do.</p>')
+    for name in ("standardize", "image_size", "label", "label_noise", "imbalance"):
         field_of(told, name)  # also while the settings are folded up
 
 
@@ -461,11 +477,11 @@ def _whole(control: Control, words: str, *, empty: bool = False) -> None:
     )
 
 
-def _number(control: Control, words: str) -> None:
+def _number(control: Control, words: str, *, step: float | None = None) -> None:
     st.number_input(
         _label(control),
         format="%g",
-        step=float(control.default) / 10,
+        step=step or float(control.default) / 10,
         help=words,
         **_bound(control, float(view.get(control))),
     )

@@ -9,6 +9,7 @@ from typing import Any
 from tripletscope.store.reader import Run
 from tripletscope_app.loaders import Race, shipped_races
 from tripletscope_app.racing import view
+from tripletscope_app.racing.flaw_pictures import long_tail_picture, wrong_labels_picture
 from tripletscope_app.state import Control
 
 
@@ -21,12 +22,14 @@ class Preset:
         words: what it shows.
         values: by control; what is not named is left as it was.
         race: the recorded one that it is the settings of.
+        picture: SVG of what is special about its data, where there is no recorded race to show.
     """
 
     title: str
     words: str
     values: Mapping[Control, Any] = field(default_factory=dict)
     race: Race | None = None
+    picture: str | None = None
 
 
 _WORDS = {
@@ -47,7 +50,28 @@ def presets() -> list[Preset]:
         values = values_of({**train, "standardize": train.get("standardize") or "standardized" in race.key})
         values[view.STRATEGIES] = tuple(run.config["train"]["strategy"] for run in runs if run.training)
         found.append(Preset(race.chip, _WORDS.get(race.key, race.title), values, race))
-    return found
+    return [*found, *_flawed(found)]
+
+
+def _flawed(shipped: list[Preset]) -> list[Preset]:
+    """The first race that comes along with flaws planted in its data."""
+    if not shipped:
+        return []
+    usual = {**shipped[0].values, view.STRATEGIES: ("random", "semi-hard", "batch-hard")}
+    return [
+        Preset(
+            "Label noise 20 %",
+            "Every fifth label is wrong, and the run knows which: count how often each strategy picks them.",
+            {**usual, view.LABEL_NOISE: 0.2},
+            picture=wrong_labels_picture(),
+        ),
+        Preset(
+            "Long tail",
+            "Twenty samples of the commonest digit for one of the rarest. Batches still hold all classes alike.",
+            {**usual, view.IMBALANCE: 0.05},
+            picture=long_tail_picture(),
+        ),
+    ]
 
 
 def values_of(settings: Mapping[str, Any]) -> dict[Control, Any]:

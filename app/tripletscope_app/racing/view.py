@@ -37,6 +37,11 @@ def _switch(text: str) -> bool | None:
     return {"yes": True, "no": False}.get(text)
 
 
+def _share(text: str) -> float | None:
+    """A number from 0 to 1."""
+    return float(text) if re.fullmatch(r"0|1|0?\.[0-9]{1,12}|[01]\.[0-9]{1,12}", text) and float(text) <= 1 else None
+
+
 def _yes(value: Any) -> str:
     return "yes" if value else "no"
 
@@ -74,11 +79,13 @@ STEPS = _control("steps", _whole, 400)
 DEVICE = _control("device", lambda text: text if re.fullmatch(r"[a-z]+(:[0-9]{1,2})?", text) else None, "auto")
 STANDARDIZE = _control("standardize", _switch, False, _yes)
 IMAGE_SIZE = _control("image_size", _whole, None)
+LABEL_NOISE = _control("label_noise", _share, 0.0, repr)
+IMBALANCE = _control("imbalance", _share, 1.0, repr)
 #: A column is known by a name that its file gave it, so it stays out of links, like the path of the file.
 LABEL = Control("race.label", "label", lambda _: None)
 CONTROLS = (
     DATA, STRATEGIES, SEEDS, SHADOWS, MODEL, DIM, HIDDEN, NORMALIZE, DISTANCE, MARGIN, SOFT, LR, CLASSES, EACH, STEPS,
-    DEVICE, STANDARDIZE, IMAGE_SIZE,
+    DEVICE, STANDARDIZE, IMAGE_SIZE, LABEL_NOISE, IMBALANCE,
 )  # fmt: skip
 #: What a person calls the race.
 TITLE = "race.title"

@@ -134,8 +134,9 @@ def run(args: argparse.Namespace) -> int:
     torch.set_num_threads(config.threads)
     data = datasets.load(config.data, label=config.label, image_size=config.image_size, standardize=config.standardize)
     if not args.quiet:
-        tell(data.notes, preparation.choose_shadows(config)[1])
-        tell(small_classes(data, config), ())
+        planted = preparation.plant_flaws(config, data)
+        tell([*data.notes, *planted.notes], preparation.choose_shadows(config)[1])
+        tell(small_classes(planted.data, config), ())
     with stopping() as stop, Progress(quiet=args.quiet) as progress:
         result = training.record(config, data, out, resume=args.resume, on_step=progress.step, should_stop=stop)
     if not args.quiet:

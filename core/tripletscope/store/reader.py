@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 
 #: Names that `Run.series` works out from the recorded numbers: each a share of the eligible triplets.
 SHARES = {f"{name}_share": name for name in ("hard", "semi_hard", "easy", "violating", "mined")}
+#: Shares whose whole is another number: name -> (part, whole). They need true labels.
+TRUTH_SHARES = {
+    "false_negative_share": ("mined_false_negatives", "mined"),
+    "false_positive_share": ("mined_false_positives", "mined"),
+    "blind_false_negative_share": ("eligible_false_negatives", "eligible"),
+    "blind_false_positive_share": ("eligible_false_positives", "eligible"),
+}
 
 
 class Run:
@@ -182,13 +189,16 @@ class Run:
         """The named numbers at every step of `steps`, one row per name; NaN where a step has none.
 
         Besides the recorded names (dotted where nested) there are shares of the eligible triplets:
-        hard_share, semi_hard_share, easy_share, violating_share, mined_share.
+        hard_share, semi_hard_share, easy_share, violating_share, mined_share. Where the true labels are known, also
+        false_negative_share and false_positive_share of the picks that were trained on (of a shadow's after
+        `shadows.NAME.`), and blind_false_negative_share and blind_false_positive_share of all eligible triplets.
         """
         wanted = list(names)
         table = np.full((len(wanted), len(self.lines)), np.nan, np.float32)
         for k, name in enumerate(wanted):
-            if name in SHARES:
-                part, whole = self._numbers(SHARES[name]), self._numbers("eligible")
+            parts = _parts_of(name)
+            if parts is not None:
+                part, whole = self._numbers(parts[0]), self._numbers(parts[1])
                 np.divide(part, whole, out=part, where=whole > 0)
                 table[k] = np.where(whole > 0, part, np.nan)
             else:
@@ -215,6 +225,14 @@ class Run:
         seen = self._columns("batches", 0, None)
         needed = max(needed, 1 + int(seen["row"].max(initial=-1)))
         return complete_samples(found, needed, seen["row"], seen["label"], names, self._sample_notes)
+
+    @property
+    def true_labels(self) -> Int64[np.ndarray, "N"] | None:
+        """The class that each sample of `samples` is really of, where the run knows that labels are wrong; else None.
+
+        `samples.labels` are what was trained on; where the two differ, the label is wrong.
+        """
+        return self.samples.true_labels
 
     def batch(self, step: int) -> tuple[Int32[np.ndarray, "B"], Int64[np.ndarray, "B"]]:
         """(rows of `samples`, labels) of the step's batch, by slot; empty for a closing frame.
@@ -416,6 +434,18 @@ class Frames(Mapping[int, "Float32[np.ndarray, 'n D']"]):
 
     def __len__(self) -> int:
         return len(self._steps)
+
+
+def _parts_of(name: str) -> tuple[str, str] | None:
+    """(part, whole) of a share that is worked out; None for a number that is recorded itself."""
+    if name in SHARES:
+        return SHARES[name], "eligible"
+    if name in TRUTH_SHARES:
+        return TRUTH_SHARES[name]
+    shadow, _, kind = name.rpartition(".")
+    if shadow.startswith("shadows.") and kind in ("false_negative_share", "false_positive_share"):
+        return f"{shadow}.{kind.removesuffix('_share')}s", f"{shadow}.mined"
+    return None
 
 
 def _is_whole(path: Path, rows: int) -> bool:

@@ -17,7 +17,7 @@ from jaxtyping import Int32, Int64, UInt8
 
 from tripletscope.errors import DataError
 from tripletscope.samples import Samples
-from tripletscope.schema import samples_schema
+from tripletscope.schema import TRUE_LABEL, samples_schema
 from tripletscope.store import layout
 from tripletscope.store.step_table import UNREADABLE, Stream, StreamWriter, as_numpy
 
@@ -40,6 +40,7 @@ class SampleTable:
         self._writer: StreamWriter | None = None
         self._row_of: dict[int | str, int] = {}
         self._labels: Int32[np.ndarray, "N"] = np.empty(0, np.int32)
+        self._truth: Int32[np.ndarray, "N"] | None = None
         self.count = 0
         self.text_ids: bool | None = None
         self.text_labels: bool | None = None
@@ -52,7 +53,8 @@ class SampleTable:
     def start(self, samples: Samples) -> None:
         """Nothing; all samples are written, with their thumbnails."""
         self.remember(samples)
-        self._append(samples.ids, self._labels, [samples.class_names[i] for i in samples.labels], samples.texts)
+        names = [samples.class_names[i] for i in samples.labels]
+        self._append(samples.ids, self._labels, names, samples.texts, self._truth)
         if samples.thumbs is not None and len(samples.thumbs):
             write_thumbs(self._run, samples.thumbs)
 
@@ -63,6 +65,8 @@ class SampleTable:
         self._name_classes(samples.class_names)
         self.text_ids = not isinstance(samples.ids, np.ndarray)
         self._take_in(samples.ids, samples.labels.astype(np.int32))
+        if samples.true_labels is not None:
+            self._truth = samples.true_labels.astype(np.int32)
 
     def reopen(self, class_names: list[str] | None) -> None:
         """Nothing; the table of an existing run can grow again, without what was torn off.
@@ -86,6 +90,8 @@ class SampleTable:
             known = dict(zip(labels.tolist(), rows.column("class_name").to_pylist(), strict=True))
             self._name_classes([known.get(code, "") for code in range(max(known, default=-1) + 1)])
         self._take_in(ids, labels)
+        if TRUE_LABEL in stream.schema.names:
+            self._truth = as_numpy(rows.column(TRUE_LABEL))
         self._writer = StreamWriter(path, stream.schema)
         self._writer.cut_to(stream.end_of(stream.last_step))
 
@@ -174,6 +180,10 @@ class SampleTable:
         found: Int32[np.ndarray, "n"] = self._labels[rows]
         return found
 
+    def truth_of(self, rows: Int32[np.ndarray, "n"]) -> Int32[np.ndarray, "n"] | None:
+        """The true label of each row; None where nobody knows."""
+        return None if self._truth is None else self._truth[rows]
+
     def check_labels(self, rows: Int32[np.ndarray, "B"], labels: Int32[np.ndarray, "B"]) -> None:
         """Nothing, when the samples of these rows have these labels.
 
@@ -225,11 +235,16 @@ class SampleTable:
         self._place[ids] = np.arange(first, first + len(ids), dtype=np.int32)
 
     def _append(
-        self, ids: Ids, labels: Int32[np.ndarray, "M"], class_names: list[str], texts: list[str] | None
+        self,
+        ids: Ids,
+        labels: Int32[np.ndarray, "M"],
+        class_names: list[str],
+        texts: list[str] | None,
+        truth: Int32[np.ndarray, "M"] | None = None,
     ) -> None:
         if self._writer is None:
             metadata = {b"given": b"1" if self.given else b"0", b"text_labels": b"1" if self.text_labels else b"0"}
-            schema = samples_schema(bool(self.text_ids)).with_metadata(metadata)
+            schema = samples_schema(bool(self.text_ids), truth is not None).with_metadata(metadata)
             (self._run / layout.SAMPLES).parent.mkdir(exist_ok=True)
             self._writer = StreamWriter(self._run / layout.SAMPLES, schema)
         kind = pa.string() if self.text_ids else pa.int64()
@@ -239,6 +254,8 @@ class SampleTable:
             pa.array(class_names, pa.string()),
             pa.nulls(len(labels), pa.string()) if texts is None else pa.array(texts, pa.string()),
         ]
+        if truth is not None:
+            columns.append(pa.array(truth, pa.int32()))
         self._writer.append(columns)
 
     def close(self) -> None:
@@ -276,18 +293,23 @@ def read_samples(run: Path, class_names: list[str] | None, notes: list[str]) -> 
         notes.append("samples: the list of samples is damaged")
         return Samples(np.empty(0, np.int64), np.empty(0, np.int64), class_names or [])
     labels, names = as_numpy(rows.column("label")).astype(np.int64), rows.column("class_name").to_pylist()
+    given = class_names is not None  # only then a label is the place of a name
     if class_names is None:
         # A loop may number its classes as it likes; here they are 0 ... C-1 in the order of its numbers.
         _, firsts, labels = np.unique(labels, return_index=True, return_inverse=True)
         class_names = [names[i] for i in firsts]
     ids = rows.column("id")
     texts = rows.column("text")
+    truth = None
+    if given and TRUE_LABEL in stream.schema.names:
+        truth = as_numpy(rows.column(TRUE_LABEL)).astype(np.int64)
     return Samples(
         ids=ids.to_pylist() if pa.types.is_string(stream.schema.field("id").type) else as_numpy(ids),
         labels=labels.astype(np.int64),
         class_names=class_names,
         texts=None if texts.null_count == len(texts) else [text or "" for text in texts.to_pylist()],
         thumbs=read_thumbs(run, len(rows), notes),
+        true_labels=truth,
     )
 
 
