@@ -207,3 +207,35 @@ def pairwise(points: np.ndarray, distance: str) -> np.ndarray:
                 distance
             ]
     return result
+
+
+# ---- compositions ------------------------------------------------------------------------------------------
+
+
+def composed_chances(batch: Batch, margin: float, choices: dict[str, str]) -> dict[Triplet, float]:
+    """The chance of every triplet, by axis -> value; the triplets of a composition that does not draw have 1."""
+    slots, chances = Slots(batch), {}
+
+    def of(rule: str, a: int, among: list[int]) -> dict[int, float]:
+        if not among:
+            return {}
+        if rule == "random":
+            return {slot: 1 / len(among) for slot in among}
+        return {(slots.nearest if rule == "nearest" else slots.farthest)(a, among): 1.0}
+
+    def fits(a: int, p: int, n: int) -> bool:
+        gap, wide = slots.gap(a, p, n), slots.number(margin)
+        begins = {"none": True, "positive": gap > 0, "margin": gap >= wide}[choices.get("lower", "none")]
+        ends = {"none": True, "positive": gap <= 0, "margin": gap < wide}[choices.get("upper", "none")]
+        return bool(begins and ends)
+
+    for a in range(slots.size):
+        positives = slots.positives(a)
+        taken = dict.fromkeys(positives, 1.0) if "pair" in choices else of(choices["anchor"], a, positives)
+        for p, likely in taken.items():
+            inside = [n for n in slots.negatives(a) if fits(a, p, n)]
+            found = of(choices["negative"], a, inside)
+            if not found and choices.get("fallback", "none") != "none":
+                found = of(choices["fallback"], a, slots.negatives(a))
+            chances |= {(a, p, n): likely * chance for n, chance in found.items()}
+    return chances

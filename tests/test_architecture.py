@@ -16,7 +16,7 @@ APP = ROOT / "app" / "tripletscope_app"
 
 # Lowest floor first. A module may import from its own floor's package and from lower floors.
 FLOORS: list[set[str]] = [
-    {"errors", "schema", "registry", "seeding", "zones", "samples"},
+    {"errors", "schema", "registry", "seeding", "zones", "composition", "samples"},
     {"distances", "rows", "sampling", "flaws", "store"},
     {"triplets", "batch", "metrics"},
     {"strategies", "losses", "models", "uploads", "readers", "embeddings"},

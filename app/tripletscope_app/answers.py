@@ -296,8 +296,10 @@ def _answer(question: dict[str, Any]) -> Reply:
     from tripletscope.analysis.answer import pack_answer
     from tripletscope.analysis.counterfactual import anchor_answer
 
-    answer = anchor_answer(opened(question["run"]), int(question["anchor"]), margin=question.get("margin"))
-    return {"answer": pack_answer(answer), "strategies": [record.describe() for record in strategies.all()]}
+    run = opened(question["run"])
+    answer = anchor_answer(run, int(question["anchor"]), margin=question.get("margin"))
+    cards = [record.describe() for record in strategies.all(run.strategies)]
+    return {"answer": pack_answer(answer), "strategies": cards}
 
 
 def _seek(question: dict[str, Any]) -> Reply:

@@ -209,8 +209,12 @@ class Batch:
 
     def pair_blocks(self) -> Iterator[slice]:
         """Slices over the pairs such that pairs x B stays within a few megabytes."""
+        return self.blocks(self.n_pairs)
+
+    def blocks(self, count: int) -> Iterator[slice]:
+        """Slices over so many rows such that rows x B stays within a few megabytes."""
         step = max(1, BLOCK // max(1, self.size))
-        return (slice(start, start + step) for start in range(0, self.n_pairs, step))
+        return (slice(start, start + step) for start in range(0, count, step))
 
     # ---- neighbours ------------------------------------------------------------------------------------------
 
@@ -256,6 +260,12 @@ class Batch:
     def nearest_negative(self) -> Int[Tensor, " B"]:
         """For each anchor the slot of its nearest negative, -1 without one; among equals the lowest slot."""
         return torch.where(self.has_negative, first_smallest(self.negative_distances), -1)
+
+    @cached_property
+    def farthest_negative(self) -> Int[Tensor, " B"]:
+        """For each anchor the slot of its farthest negative, -1 without one; among equals the lowest slot."""
+        values = torch.where(self.same, torch.inf, -self.distances)
+        return torch.where(self.has_negative, first_smallest(values), -1)
 
     @cached_property
     def sorted_negatives(self) -> tuple[Float[Tensor, "B B"], Int[Tensor, "B B"]]:

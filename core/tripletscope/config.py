@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from tripletscope.composition import canonical, split_names
 from tripletscope.errors import DataError, SettingError, UnknownNameError
 
 Kind = Literal["text", "whole", "number", "switch", "names", "pairs"]
@@ -61,7 +62,12 @@ class TrainConfig:
         "text",
         "a registered data set (toy2d:noise=0.2 turns a dial), or a path: image folder, .npz, .csv, .parquet",
     )
-    strategy: str = _option("semi-hard", "text", "the strategy that picks the triplets to train on", "NAME")
+    strategy: str = _option(
+        "semi-hard",
+        "text",
+        "the strategy that picks the triplets to train on: a name, or axes such as 'pair:all, negative:nearest'",
+        "NAME",
+    )
     shadow: tuple[str, ...] = _option(
         (), "names", "strategies that only watch: all, none, or names with commas (default: none)", "NAMES"
     )
@@ -101,6 +107,9 @@ class TrainConfig:
     checkpoint_every: float = _option(5.0, "number", "seconds between checkpoints, for --resume", "S", least=0)
 
     def __post_init__(self) -> None:
+        # A composed strategy has one name however it was written, so that runs, files and lists agree.
+        object.__setattr__(self, "strategy", canonical(self.strategy))
+        object.__setattr__(self, "shadow", tuple(dict.fromkeys(canonical(name) for name in self.shadow)))
         for option in fields(self):
             value, bounds = getattr(self, option.name), option.metadata
             if value is None or bounds["kind"] not in ("whole", "number"):
@@ -247,7 +256,7 @@ def _read(value: Any, kind: Kind) -> Any:
             raise TypeError
         return value
     if kind == "names":
-        parts = value.split(",") if isinstance(value, str) else [str(part) for part in value]
+        parts = split_names(value) if isinstance(value, str) else [str(part) for part in value]
         names = tuple(part.strip() for part in parts if part.strip())
         return () if names == ("none",) else names
     if kind == "pairs":

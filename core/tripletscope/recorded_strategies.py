@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tripletscope.batch import Batch
+from tripletscope.composition import canonical
 from tripletscope.errors import SettingError
 from tripletscope.seeding import generator
 from tripletscope.step_record import FalseCounts, PickNumbers, StepPicks, as_triplets, false_counts
@@ -57,7 +58,9 @@ class RecordedStrategies:
     ) -> None:
         if isinstance(chosen, str):
             raise SettingError(f"The strategies are the text {chosen!r}: give a list of names.")
-        values = chosen if isinstance(chosen, Mapping) else {name: {} for name in chosen}
+        given = chosen if isinstance(chosen, Mapping) else {name: {} for name in chosen}
+        values = {canonical(name): params for name, params in given.items()}
+        training = canonical(training)
         self.training, self._margin, self._seed = training, margin, seed
         self._trainer = None if training == OWN else STRATEGIES.get(training)
         self._pickers = {name: STRATEGIES.get(name) for name in values}

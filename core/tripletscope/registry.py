@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
@@ -88,6 +88,11 @@ class Registry(Generic[T]):
         self._group = group
         self._records: dict[str, T] = {}
         self._outsiders_loaded = group is None
+        self._made: Callable[[str], T | None] = lambda name: None
+
+    def also(self, make: Callable[[str], T | None]) -> None:
+        """Nothing; names that nobody registered are handed to `make`, which answers None for those it cannot read."""
+        self._made = make
 
     def register(self, record: T) -> T:
         """The record, now known by its name."""
@@ -107,9 +112,10 @@ class Registry(Generic[T]):
     def get(self, name: str) -> T:
         """The record of that name; an unknown name raises with the legal ones and the nearest match."""
         self._load_outsiders()
-        if name not in self._records:
+        record = self._records.get(name) or self._made(name)
+        if record is None:
             raise UnknownNameError(self.kind, name, self.names())
-        return self._records[name]
+        return record
 
     def names(self) -> list[str]:
         """Every name, in display order."""

@@ -10,6 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from tripletscope.composition import AXES
 from tripletscope.strategies.base import STRATEGIES, Strategy
 
 INTRODUCTION = """\
@@ -33,6 +34,30 @@ label. A strategy **abstains** where it finds nothing to pick; that is counted, 
 Among equals the lowest slot is picked. Strategies that draw by chance take a seeded generator and can tell the
 probability of every slot. Every one of them is held to a plain-loop version of its definition in `tests/oracles.py`.
 """
+
+COMPOSED = """\
+## Composing one that has no name
+
+Most strategies are one choice on each of a few axes. Wherever a strategy is named you can write the choices instead,
+separated by commas: `--strategy "pair:all, negative:nearest, lower:positive, fallback:farthest"` is what TensorFlow
+Addons calls semi-hard. In a list of names (`--shadow`) a composition begins with `pair:` or `anchor:`. Runs, files and
+links hold it as one word, here `pair-all-negative-nearest-lower-positive-fallback-farthest`.
+
+| axis | values | meaning |
+|---|---|---|
+{axes}
+
+A composition that contradicts itself (`lower:margin, upper:positive` leaves no gap; a `fallback` without a bound is
+never asked) is refused with the axis at fault. The margin is the run's.
+"""
+_MEANINGS = {
+    "pair": "one pick for every anchor and positive",
+    "anchor": "one pick for every anchor, with this one of its positives",
+    "negative": "which of the negatives between the bounds",
+    "lower": "where the gaps begin: anywhere, beyond the positive (gap > 0), from the margin on (gap ≥ margin)",
+    "upper": "where they end: nowhere, at the positive (gap ≤ 0), before the margin (gap < margin)",
+    "fallback": "which of all negatives where none is between the bounds; `none` abstains",
+}
 
 MISSTATEMENTS = """\
 ## Common misstatements
@@ -93,7 +118,7 @@ def render() -> str:
     """
     rows = [f"| [{one.name}](#{one.name}) | {_GRANULARITY[one.granularity]} | {one.summary} |" for one in STRATEGIES]
     table = "\n".join(["| strategy | picks | in a sentence |", "|---|---|---|", *rows])
-    return "\n".join([INTRODUCTION, table, "", *(_section(one) for one in STRATEGIES), MISSTATEMENTS])
+    return "\n".join([INTRODUCTION, table, "", *(_section(one) for one in STRATEGIES), _composed(), MISSTATEMENTS])
 
 
 _GRANULARITY = {
@@ -101,6 +126,11 @@ _GRANULARITY = {
     "anchor": "one for every anchor",
     "all": "all",
 }
+
+
+def _composed() -> str:
+    rows = (f"| `{axis}` | {', '.join(f'`{value}`' for value in AXES[axis])} | {_MEANINGS[axis]} |" for axis in AXES)
+    return COMPOSED.format(axes="\n".join(rows))
 
 
 def _section(one: Strategy) -> str:

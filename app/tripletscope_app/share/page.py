@@ -126,7 +126,8 @@ def _answers(
         for number, (run, digest) in enumerate(zip(runs, digests, strict=True)):
             found[digest][anchor] = pack_answer(anchor_answer(run, anchor))["z"]
             progress(place * len(runs) + number + 1, total)
-    return found, [record.describe() for record in strategies.all()]
+    used = (name for run in runs for name in run.strategies)
+    return found, [record.describe() for record in strategies.all(used)]
 
 
 def _run_parts(blobs: Sequence[tuple[str, bytes]]) -> list[dict[str, Any]]:

@@ -98,7 +98,7 @@ def anchor_answer(run: Run, anchor: int, *, margin: float | None = None) -> dict
         answer["others"] = crowd(run, candidates, answer["distances"][:, positives], margin)
     chooser = Chooser(positives, negatives, margin, seed, anchor, recorded_parameters(run))
     rows_of_frames = chooser.rows(batches, labels) if batches else None
-    for record in strategies.all():
+    for record in strategies.all(run.strategies):
         if record.granularity == "all" or rows_of_frames is None:
             continue
         try:
@@ -309,6 +309,8 @@ def opening(runs: Sequence[Run], *, run: str, step: int, anchor: int, positive: 
         "step": step,
         "anchor": anchor,
         "positive": positive,
-        "strategies": [record.describe() for record in strategies.all()],
+        "strategies": [
+            record.describe() for record in strategies.all(name for each in runs for name in each.strategies)
+        ],
         "answers": {name: pack_answer(answer) for name, answer in answers.items()},
     }

@@ -221,7 +221,8 @@ def constancy(run: Run) -> Constancy:
 
     members = cohort(run)
     labels = torch.from_numpy(probe_labels(run)[members])
-    asked = {each.name: each for each in strategies.all() if not each.stochastic and each.granularity != "all"}
+    known = strategies.all(run.strategies)
+    asked = {each.name: each for each in known if not each.stochastic and each.granularity != "all"}
     params, steps = recorded_parameters(run), list(run.frame_steps)
     picks: dict[str, list[np.ndarray]] = {name: [] for name in asked}
     left_out = []

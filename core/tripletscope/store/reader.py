@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float32, Int32, Int64
 
+from tripletscope.composition import canonical
 from tripletscope.errors import RunError, UnknownNameError
 from tripletscope.samples import Samples
 from tripletscope.schema import FORMAT_VERSION, FRAME_SCALARS, PLANE_CELLS, STEP_TABLES
@@ -285,6 +286,7 @@ class Run:
             UnknownNameError: the strategy was not recorded.
             RunError: `step` is a single step that is not in the run.
         """
+        strategy = None if strategy is None else canonical(strategy)
         if strategy is not None and strategy not in self.strategies:
             raise UnknownNameError("recorded strategy", strategy, self.strategies)
         first, last, wanted = 0, None, None

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import torch
+from tripletscope.strategies.composed import compose
 
-from tripletscope.batch import Batch
-from tripletscope.strategies.base import strategy
-from tripletscope.triplets import Triplets
-
-
-@strategy(
+batch_hard = compose(
+    "anchor:farthest, negative:nearest",
     name="batch-hard",
     title="Batch hard",
     summary="The farthest positive and the nearest negative of every anchor.",
     source='Hermans, Beyer & Leibe 2017, "In Defense of the Triplet Loss", §2, eq. 5',
     order=40,
-    zones={"hard", "semi-hard", "easy"},
-    granularity="anchor",
-    choice="the nearest negative",
-    rowwise=True,
     notes="""
 For every anchor a: p = argmax { d(a,p) : y(p) = y(a), p ≠ a } and n = argmin { d(a,n) : y(n) ≠ y(a) }.
 
@@ -33,7 +25,3 @@ open-metric-learning may return the anchor as its own positive when points coinc
 distances of vectors that are not normalised.
 """,
 )
-def batch_hard(batch: Batch, *, margin: float, generator: torch.Generator | None) -> Triplets:
-    """One triplet an anchor, hardest on both sides."""
-    keep = batch.has_positive & batch.has_negative
-    return Triplets(keep.nonzero()[:, 0], batch.farthest_positive[keep], batch.nearest_negative[keep])

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import torch
+from tripletscope.strategies.composed import compose
 
-from tripletscope.batch import Batch
-from tripletscope.strategies.base import strategy
-from tripletscope.triplets import Triplets
-
-
-@strategy(
+easy_positive = compose(
+    "anchor:nearest, negative:nearest",
     name="easy-positive",
     title="Easy positive",
     summary="The nearest positive and the nearest negative of every anchor.",
     source='Xuan, Stylianou & Pless 2020, "Improved Embeddings with Easy Positive Triplet Mining", §3 (EPHN)',
     order=70,
-    zones={"hard", "semi-hard", "easy"},
-    granularity="anchor",
-    choice="the nearest negative",
-    rowwise=True,
     notes="""
 For every anchor a: p = argmin { d(a,p) : y(p) = y(a), p ≠ a } and n = argmin { d(a,n) : y(n) ≠ y(a) }.
 
@@ -35,7 +27,3 @@ keep them, and our sampler never puts one sample into a batch twice.
 semi-hard (EPSHN), has no upper bound at the margin.
 """,
 )
-def easy_positive(batch: Batch, *, margin: float, generator: torch.Generator | None) -> Triplets:
-    """One triplet an anchor: easiest positive, hardest negative."""
-    keep = batch.has_positive & batch.has_negative
-    return Triplets(keep.nonzero()[:, 0], batch.nearest_positive[keep], batch.nearest_negative[keep])

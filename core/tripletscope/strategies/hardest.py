@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import torch
+from tripletscope.strategies.composed import compose
 
-from tripletscope.batch import Batch
-from tripletscope.strategies.base import strategy
-from tripletscope.triplets import Triplets
-
-
-@strategy(
+hardest = compose(
+    "pair:all, negative:nearest",
     name="hardest",
     title="Hardest negative",
     summary="The nearest negative for every anchor and positive.",
     source='Schroff, Kalenichenko & Philbin 2015, "FaceNet", §3.2 (argmin over negatives, all anchor-positive pairs)',
     order=30,
-    zones={"hard", "semi-hard", "easy"},
-    granularity="pair",
-    choice="the nearest negative",
-    rowwise=True,
     notes="""
 For every anchor a and positive p: n = argmin { d(a,n) : y(n) ≠ y(a) }.
 
@@ -32,9 +24,3 @@ zone only if it is no farther than the positive: late in training it may well be
 pytorch-metric-learning's `TripletMarginMiner("hard")` is something else: *all* triplets with gap ≤ 0.
 """,
 )
-def hardest(batch: Batch, *, margin: float, generator: torch.Generator | None) -> Triplets:
-    """Each pair with its anchor's nearest negative."""
-    anchor, positive = batch.pairs
-    negative = batch.nearest_negative[anchor]
-    keep = negative >= 0
-    return Triplets(anchor[keep], positive[keep], negative[keep])
