@@ -4,6 +4,7 @@ import io
 import json
 import math
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -164,3 +165,27 @@ def test_each_page_has_its_own_code():
             assert code.count(f"\nfunction {function}(") == 1
     assert "showCloud" not in component.shelved("watch")
     assert "showInstrument" not in component.shelved("inspect")
+
+
+def test_the_truth_is_handed_over_only_where_it_is_known(race, packed, tmp_path):
+    header, arrays = pack.unpack(packed[0][1])
+    assert "truth" not in arrays
+    assert not any("false" in name for name in header["series_names"])
+
+    who = tiny.samples()
+    truth = who.labels.copy()
+    truth[[0, 7, 14]] = [1, 2, 3]
+    run = Run.open(tiny.record(tmp_path / "noisy", "random", samples=replace(who, true_labels=truth)))
+    header, arrays = pack.unpack(pack.pack_run(run)[1])
+    np.testing.assert_array_equal(arrays["truth"], truth[run.probe_rows])
+    series = dict(zip(header["series_names"], arrays["series"], strict=True))
+    np.testing.assert_array_equal(series["loss"], run.series(["loss"])[0])
+    lines = run.lines[: run.step_count]
+    for step, line in enumerate(lines):
+        assert series["false_negative_share"][step] == pytest.approx(line["mined_false_negatives"] / line["mined"])
+        recent = lines[max(0, step - 4) : step + 1]
+        wanted = sum(one["mined_false_positives"] for one in recent) / sum(one["mined"] for one in recent)
+        trends = pack.truth_trends(run, 5)
+        assert trends[1, step] == pytest.approx(wanted)
+    assert np.isnan(series["false_negative_trend"][-1]), "the closing frame has no batch"
+    assert np.isfinite(series["blind_false_negative_trend"][:-1]).all()

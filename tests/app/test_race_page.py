@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 import time
 import zipfile
 from concurrent.futures import Future
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,7 @@ from tripletscope import datasets
 from tripletscope.config import TrainConfig
 from tripletscope.errors import DataError
 from tripletscope_app import widgets
-from tripletscope_app.racing import check, chips, form, office, pictures_zip, view
+from tripletscope_app.racing import check, chips, flaw_pictures, form, office, pictures_zip, view
 from tripletscope_app.racing.check import frames_of
 from tripletscope_app.racing.estimate import Paced
 from tripletscope_app.racing.plan import race
@@ -243,6 +245,14 @@ TOY = {
         ({"data": "/nowhere.csv"}, ["random"], "data", "no file or folder"),
         ({"device": "abacus"}, ["random"], "device", "abacus"),
         ({"model": "cnn"}, ["random"], "model", "images"),
+        (
+            {"label_noise": 1.0},
+            ["random"],
+            "label_noise",
+            "“Label noise” is 1.0, but it has to be 0 or more and below 1",
+        ),
+        ({"imbalance": 0.0}, ["random"], "imbalance", "above 0 and at most 1"),
+        ({"imbalance": 0.1}, ["random"], "imbalance", "each class needs 2"),
         ({}, ["distance-weighted"], "normalize", "“Normalise”"),
         ({}, ["quadruplet"], "strategy", "quadruplet"),
         ({"shadow": ["nobody"]}, ["random"], "shadow", "nobody"),
@@ -296,6 +306,56 @@ def test_a_batch_above_the_memory_is_refused(monkeypatch, tmp_path):
     told = check.check(TOY, ["random"], [0], str(tmp_path))
     assert told["refusals"][0]["field"] == "steps"
     assert "free on the disk" in told["refusals"][0]["text"]
+
+
+def test_planted_flaws_are_told_in_numbers_before_the_start(tmp_path):
+    settings = {**TOY, "label_noise": 0.25, "imbalance": 0.5}
+    told = check.check(settings, ["random"], [0, 1], str(tmp_path))
+    assert told["refusals"] == []
+    notes = {note["field"]: note["text"] for note in told["notes"]}
+    kept = 12 + 9 + 7 + 6  # floor(12 / 2^(i / 3))
+    assert notes["imbalance"] == (
+        f"A long tail: {kept} of 48 samples will be left, 12 in the commonest class and 6 in the rarest."
+    )
+    assert notes["label_noise"] == f"{round(kept / 4)} of {kept} labels will be wrong; the run keeps the truth."
+    assert told["facts"]["rows"] == 48, "the data are described as they are"
+    assert told["paced"]
+
+
+def test_flaws_stand_in_the_form_the_address_and_two_presets(asked, yard):
+    app = AppTest.from_function(page, default_timeout=WAIT)
+    app.query_params["v"] = "1"
+    app.query_params["label-noise"] = "0.1"
+    app.query_params["imbalance"] = "7"  # no ratio: passed over
+    app.run()
+    assert asked["questions"][-1][0]["label_noise"] == 0.1
+    assert asked["questions"][-1][0]["imbalance"] == 1.0
+    app.number_input(key=view.widget_key(view.IMBALANCE)).set_value(0.5).run()
+    assert (app.query_params["label-noise"], app.query_params["imbalance"]) == ("0.1", "0.5")
+    assert asked["questions"][-1][0]["imbalance"] == 0.5
+    buttons = {button.label: button for button in app.button}
+    buttons["Take Long tail"].click().run()
+    assert not app.exception
+    settings = asked["questions"][-1][0]
+    assert (settings["label_noise"], settings["imbalance"], settings["dim"]) == (0.0, 0.05, 2)
+    buttons = {button.label: button for button in app.button}
+    buttons["Take Label noise 20 %"].click().run()
+    settings, strategies, _ = asked["questions"][-1]
+    assert (settings["label_noise"], settings["imbalance"]) == (0.2, 1.0)
+    assert strategies == ["random", "semi-hard", "batch-hard"]
+    app.button(key="race.preset.0").click().run()
+    assert asked["questions"][-1][0]["label_noise"] == 0.0, "a recorded race had none"
+
+
+def test_the_pictures_of_flaws_show_what_they_say():
+    noise, tail = flaw_pictures.wrong_labels_picture(), flaw_pictures.long_tail_picture()
+    assert noise.count('r="5"') == 60
+    assert noise.count('r="8"') == 12, "a fifth"
+    heights = [float(found) for found in re.findall(r'height="([0-9.]+)" rx', tail)]
+    assert heights[0] == 100
+    assert heights[-1] == 5
+    ratios = {round(after / before, 1) for before, after in pairwise(heights)}
+    assert ratios == {0.7}
 
 
 def test_a_chip_is_drawn_once(monkeypatch, tmp_path):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests.core.runs import assert_same_recording, few_digits, few_digits_file, lines
 
 from tripletscope import Recorder, Run, export, metrics
+from tripletscope.analysis.label_agreement import label_agreement
 from tripletscope.cli import main
 from tripletscope.config import TrainConfig
 from tripletscope.errors import DataError, RunError, SettingError
@@ -361,3 +362,35 @@ def test_somebody_elses_loop_may_know_the_truth(tmp_path: Path) -> None:
 def test_true_labels_are_checked() -> None:
     with pytest.raises(DataError, match="True labels run from 0 to 2"):
         Samples(np.arange(2), np.array([0, 1]), ["a", "b"], true_labels=np.array([0, 2]))
+
+
+# ---- neighbours
+
+
+def test_label_agreement_against_a_plain_loop(noisy: Run) -> None:
+    told = label_agreement(noisy, k=5)
+    assert told.steps == noisy.frame_steps
+    truth, given_labels = noisy.true_labels, noisy.samples.labels
+    assert truth is not None
+    rows = noisy.probe_rows
+    for place in (0, len(told.steps) - 1):
+        points = np.asarray(noisy.frames[told.steps[place]], np.float64)
+        shares: dict[str, list[float]] = {"given": [], "true": [], "kept": [], "moved": []}
+        for i in range(len(points)):
+            away = [(float(np.linalg.norm(points[j] - points[i])), j) for j in range(len(points)) if j != i]
+            near = [rows[j] for _, j in sorted(away)[:5]]
+            own = rows[i]
+            shares["given"].append(sum(given_labels[n] == given_labels[own] for n in near) / 5)
+            shares["true"].append(sum(truth[n] == truth[own] for n in near) / 5)
+            if truth[own] != given_labels[own]:
+                shares["kept"].append(sum(truth[n] == truth[own] for n in near) / 5)
+                shares["moved"].append(sum(truth[n] == given_labels[own] for n in near) / 5)
+        for name, values in shares.items():
+            assert getattr(told, name)[place] == pytest.approx(np.mean(values), abs=1e-12), name
+
+
+def test_label_agreement_without_the_truth(digits: LabelledData, tmp_path: Path) -> None:
+    record(replace(NOISY, label_noise=0.0, steps=2), digits, tmp_path / "run")
+    told = label_agreement(Run.open(tmp_path / "run"))
+    assert told.true is told.kept is told.moved is None
+    assert ((told.given > 0) & (told.given <= 1)).all()

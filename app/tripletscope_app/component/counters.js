@@ -17,7 +17,7 @@ const COUNTERS = [
   { title: "violating", meaning: "gap < margin, in batch", names: ["violating_share"], text: percent, help: "share of all eligible triplets with gap < margin" },
   { title: "hard", meaning: "gap ≤ 0, in batch", names: ["hard_share"], text: percent, help: "share of all eligible triplets with gap ≤ 0" },
   { title: "mined / eligible", meaning: "triplets", names: ["mined", "eligible"], text: (a, b) => `${wholeNumber(a)} / ${wholeNumber(b)}`, help: "triplets this strategy chose, of all it could have" },
-  { title: "false neg. / pos.", meaning: "of its picks", names: ["false_negative_share", "false_positive_share"], text: (a, b) => `${percent(a)} / ${percent(b)}`, help: "share of the picked negatives that are truly of the anchor's class, and of the picked positives that truly are not", truth: true },
+  { title: "false neg. / pos.", meaning: "truly wrong, of its picks", names: ["false_negative_share", "false_positive_share"], text: (a, b) => `${percent(a)} / ${percent(b)}`, help: "share of the picked negatives that are truly of the anchor's class, and of the picked positives that truly are not", truth: true },
   { title: "loss", meaning: "mean over its own picks", names: ["loss"], text: shortNumber, help: "mean over the triplets this strategy chose itself: not comparable between strategies", last: true },
 ];
 

@@ -13,8 +13,8 @@ const CHARTS = [
   { name: "spread", title: "spread, in margins (log)", log: true },
   { name: "violating_share", title: "violating share", low: 0, high: 1, text: percent },
   { name: "zones", title: "zones of the watched run", low: 0, high: 1, stacked: true },
-  { name: "false_negative_share", title: "false negatives among the picks", low: 0, text: percent, truth: true, blind: "blind_false_negative_share" },
-  { name: "false_positive_share", title: "false positives among the picks", low: 0, text: percent, truth: true, blind: "blind_false_positive_share" },
+  { name: "false_negative_trend", title: "false negatives, of the picks of 20 steps", low: 0, whole: true, text: percent, truth: true, blind: "blind_false_negative_trend" },
+  { name: "false_positive_trend", title: "false positives, of the picks of 20 steps", low: 0, whole: true, text: percent, truth: true, blind: "blind_false_positive_trend" },
   { name: "loss", title: "loss (not comparable)", low: 0, quiet: true },
 ];
 const STACK = [["hard_share", "hard"], ["semi_hard_share", "semi-hard"], ["easy_share", "easy"]];
@@ -33,6 +33,7 @@ function rangeOf(chart, runs) {
   }
   if (!(high > -Infinity)) return [0, 1];
   if (chart.log) return [10 ** Math.floor(Math.log10(low)), 10 ** Math.ceil(Math.log10(high * 1.0001))];
+  if (chart.whole) return [chart.low, Math.max(0.1, Math.ceil(high * 10) / 10)]; // tens of percents
   return [chart.low ?? low, chart.high ?? (high || 1)];
 }
 
@@ -194,7 +195,7 @@ export function createCurves({ state, actions }) {
   function drawBlind(chart, run, x, y) {
     const values = run.seriesOf[chart.blind];
     if (!values) return [];
-    return [svg("path", { class: "ts-curve-line ts-curve-blind", d: curvePath(run, run.steps, values, x, y) }, svg("title", {}, "of all eligible triplets"))];
+    return [svg("path", { class: "ts-curve-line ts-curve-blind", d: curvePath(run, run.steps, values, x, y) }, svg("title", {}, "picking blindly: of all eligible triplets"))];
   }
 
   for (const { plot } of all) scrubOn(plot, { state, actions, scaleOf });

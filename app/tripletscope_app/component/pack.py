@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float32
 
 from tripletscope.analysis.probe import probe_labels
 from tripletscope.analysis.projection import Projection, fixed_view, project
@@ -45,8 +46,10 @@ SERIES = (
     "frame_spread",
 )
 
-#: Those of a run that knows the true labels.
-TRUTH_SERIES = tuple(TRUTH_SHARES)
+#: Those of a run that knows the true labels: shares of a step's picks, and of the picks of TREND steps up to it. A step
+#: has a few dozen picks and perhaps two false ones, so a line through single steps is mostly chance.
+TRUTH_SERIES = (*TRUTH_SHARES, *(name.replace("_share", "_trend") for name in TRUTH_SHARES))
+TREND = 20
 
 
 @dataclass(frozen=True)
@@ -155,10 +158,12 @@ def pack_run(run: Run, projection: Projection | None = None, scale: Scale | None
         "pos": ("f32", projection.positions),
         "row": ("i32", rows),
         "label": ("u16", probe_labels(run)),
-        "series": ("f32", run.series(series)),
+        "series": ("f32", run.series(SERIES)),
     }
     if run.true_labels is not None:
         sections["truth"] = ("u16", run.true_labels[rows])
+        table = [sections["series"][1], run.series(TRUTH_SHARES), truth_trends(run)]
+        sections["series"] = ("f32", np.concatenate(table))
     if sprite is not None:
         sections["sprite"] = ("u8", np.frombuffer(sprite, dtype=np.uint8))
     ids = None
@@ -193,6 +198,21 @@ def pack_run(run: Run, projection: Projection | None = None, scale: Scale | None
         "series_names": list(series),
     }
     return join(header, sections)
+
+
+def truth_trends(run: Run, steps: int = TREND) -> Float32[np.ndarray, "K S"]:
+    """The shares of `TRUTH_SHARES` over the picks of the last steps up to each step, as one share of all these picks.
+
+    NaN where these steps have no picks, or the step itself was not recorded (the closing frame).
+    """
+    table = np.full((len(TRUTH_SHARES), len(run.lines)), np.nan, np.float32)
+    for k, (part, whole) in enumerate(TRUTH_SHARES.values()):
+        counts = run.series([part, whole])
+        there = np.isfinite(counts).all(axis=0)
+        sums = np.cumsum(np.where(there, counts, 0), axis=1, dtype=np.float64)
+        sums[:, steps:] -= sums[:, :-steps].copy()
+        np.divide(sums[0], sums[1], out=table[k], where=there & (sums[1] > 0), casting="same_kind")
+    return table
 
 
 def option(run: Run, name: str, default: Any) -> Any:
