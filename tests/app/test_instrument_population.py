@@ -470,6 +470,7 @@ def test_before_and_without_an_aside(open_page: Open) -> None:
         assert trouble in page.inner_text(f".ts-{name} .ts-panel-body")
     page.evaluate("harness.loadAsides()")
     page.wait_for_selector(".ts-rivals:not([data-without])")
+    page.wait_for_selector(".ts-violations:not([data-without])", state="attached")  # out of view it may take its time
     settle(page)
     page.evaluate("scrollTo(0, 0)")
     assert [page.locator(f".ts-{name}").bounding_box()["height"] for name in names] == [box["height"] for box in boxes]
@@ -510,18 +511,24 @@ def test_two_classes(panel: Open, site: tuple[Path, str]) -> None:
 
 def test_playing_changes_only_what_is_in_view(panel: Open) -> None:
     page = panel("rivals")
-    page.evaluate("scrollTo(0, 0)")
+    page.evaluate("""() => new Promise((out) => {
+      scrollTo(0, 0);
+      // The page's own observers are older than this one, and hear of it before.
+      new IntersectionObserver((all) => { if (!all.at(-1).isIntersecting) out(); })
+        .observe(harness.root().querySelector('.ts-rivals-body'));
+    })""")
     page.keyboard.press("Home")
-    page.wait_for_timeout(700)
+    settle(page)
+    # What Home changes out of view waits for a pause now, and playing begins before that is over.
     page.evaluate("""() => {
       globalThis.touched = 0;
+      document.body.dispatchEvent(new KeyboardEvent("keydown", {key: " ", bubbles: true}));
       const watched = harness.root().querySelector('.ts-rivals-body');
       const everything = {subtree: true, childList: true, attributes: true, characterData: true};
       new MutationObserver((all) => { touched += all.length; }).observe(watched, everything);
     }""")
-    page.keyboard.press("Space")
-    wait_for(page, "+e.dataset.step > 12")
-    assert page.evaluate("touched") == 0
+    seen = "harness.root().hasAttribute('data-playing') && +harness.root().dataset.step > 40 && {touched}"
+    assert page.wait_for_function(seen).json_value() == {"touched": 0}
     page.keyboard.press("Space")
     page.wait_for_function("touched > 0")  # at rest it catches up
 

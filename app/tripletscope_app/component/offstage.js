@@ -2,6 +2,7 @@
 // catch up when it is at rest. What nobody sees was most of the cost of a frame: the browser lines up every picture and
 // every clipped line of the whole page anew whenever one canvas changes. At rest all of it is there again, for the
 // keyboard, for a search in the page and for screen readers.
+import { inMotion } from "./state.js";
 
 const CALM = 250; // ms without a change until the page is at rest
 const MOVES = ["t", "frame", "run", "anchor", "positive", "answers", "camera", "playing", "dragging", "margin", "space"];
@@ -38,6 +39,7 @@ export function createOffstage({ state, root }) {
   }
 
   function rest() {
+    if (inMotion(state.get())) return; // it has just begun, and nobody was told yet: its end is another rest
     busy = false;
     root.toggleAttribute("data-moving", false);
     for (const part of parts) {
@@ -63,7 +65,7 @@ export function createOffstage({ state, root }) {
     const opening = !s.run || ["runs", "theme", "strategies"].some((key) => changed.has(key)); // then everything is drawn
     if (!opening && MOVES.some((key) => changed.has(key))) {
       clearTimeout(timer);
-      if (!s.playing && !s.dragging) timer = setTimeout(rest, CALM);
+      if (!inMotion(s)) timer = setTimeout(rest, CALM);
       if (!busy) {
         busy = true;
         root.toggleAttribute("data-moving", true);

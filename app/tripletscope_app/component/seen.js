@@ -1,4 +1,5 @@
 // Panels far down the page: while they are off screen and time runs, they cost nothing, and catch up at rest.
+import { inMotion } from "./state.js";
 
 const SEEN_REST = 300; // ms without a change
 
@@ -10,6 +11,9 @@ export function whenSeen({ element, state, update }) {
   let width = 0;
   let timer = 0;
   let missed = new Set();
+
+  // Time may have begun to move since the timer was set: its end is heard of, and sets another one.
+  const catchUpAtRest = () => inMotion(state.get()) || catchUp();
 
   function catchUp() {
     clearTimeout(timer);
@@ -23,7 +27,7 @@ export function whenSeen({ element, state, update }) {
     for (const key of keys) missed.add(key);
     if (seen) return catchUp();
     clearTimeout(timer);
-    if (!state.get().playing && !state.get().dragging) timer = setTimeout(catchUp, SEEN_REST);
+    if (!inMotion(state.get())) timer = setTimeout(catchUpAtRest, SEEN_REST);
   }
 
   const sight = new IntersectionObserver((entries) => {

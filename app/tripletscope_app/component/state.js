@@ -43,6 +43,12 @@ export function createState(initial) {
   };
 }
 
+/** Whether time moves: it plays, somebody drags it, or points are on their way to a frame. On a slow machine long pauses
+ * lie between two changes of one motion, so that no pause tells its end. */
+export function inMotion({ playing, dragging, t, frame }) {
+  return playing || dragging || t !== frame;
+}
+
 /** True if any of the names is among the changed keys. */
 export function touches(changed, ...names) {
   return names.some((name) => changed.has(name));
