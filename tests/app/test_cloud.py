@@ -449,6 +449,22 @@ def test_each_wish_is_heard_once_and_none_is_lost(opened: Opened, session: dict[
         map_panel.hear(opened, "cloud")
 
 
+def test_the_map_is_one_component_whatever_it_shows(
+    opened: Opened, session: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under another key the browser would make it anew, and a click on the old one would be lost."""
+    keys: list[str] = []
+    monkeypatch.setattr(map_panel.component, "mount", lambda kind, data, *, key, **heard: keys.append(key))
+    monkeypatch.setattr(map_panel.component, "load_points", lambda blob, *, key: None)
+    monkeypatch.setattr(map_panel.component, "come_back", lambda turn, seconds, *, key: None)
+    for said in ({"by": "none"}, {"by": "zone"}, {"by": "label"}):
+        map_panel._panel.__wrapped__(opened)
+        session[keys[-1]] = {"asked": [{"kind": "colour", "turn": len(keys), **said}]}
+    map_panel._panel.__wrapped__(opened)
+    assert view.get(view.COLOUR) == "label", "what was said while the page was being drawn is heard"
+    assert keys == 4 * [f"inspect.cloud.{opened.digest[:12]}"]
+
+
 def test_cells_that_a_spreadsheet_would_run_are_neutral_in_the_file(tmp_path: Path) -> None:
     held = with_folder(opened_set(small(texts=["=1+1"] * 40)), tmp_path)
     assert "'=1+1" in map_panel.csv_of(held, [0], flags=False).decode()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from tests.app.test_browser_watch import Server
+from tests.app.test_browser_watch import SETTLED, Server
 from tests.app.test_rule import HOSTILE
 
 from tripletscope_app.component import bundle, style
@@ -328,13 +328,25 @@ def test_on_the_page_a_click_goes_to_python_and_back(browser, tmp_path):
         page.wait_for_function(ready, timeout=90_000)
         page.wait_for_selector("text=stay out of mining", timeout=90_000)  # findings are there: nothing moves any more
         page.wait_for_function(ready, timeout=90_000)
-        spot = page.evaluate(f"{find}.tripletscope.project(100)")
-        page.mouse.click(spot["x"], spot["y"])
+        cloud = page.evaluate_handle(find)
+        cloud.evaluate("e => e.tripletscope.look({ x: 0, y: 0, zoom: 1.2 })")
+        spot = cloud.evaluate(
+            "e => { const box = e.querySelector('.ts-cloud-surface').getBoundingClientRect();"
+            " const at = e.tripletscope.project(100); return { x: at.x - box.left, y: at.y - box.top }; }"
+        )
+        # Within the surface: Playwright waits until it no longer moves.
+        cloud.query_selector(".ts-cloud-surface").click(position=spot)
         page.wait_for_function(f"{find}?.tripletscope.state().data.lines?.row >= 0", timeout=60_000)
         row = page.evaluate(f"{find}.tripletscope.state().data.row")
         page.wait_for_function(f"location.search.includes('row={row}')", timeout=30_000)
-        page.locator(".ts-cloud-select").select_option("finding")
+        cloud.query_selector(".ts-cloud-select").select_option("finding")
         page.wait_for_function(f"{find}?.tripletscope.state().data.legend?.palette === 'findings'", timeout=60_000)
+        page.get_by_text("Columns", exact=True).click()  # more stands above the map now
+        page.wait_for_selector(".st-key-mapping-card", timeout=60_000)
+        page.wait_for_selector(SETTLED, timeout=60_000)
+        same = f"e => e.isConnected && {find} === e && e.tripletscope.state().camera.zoom === 1.2"
+        assert cloud.evaluate(same), "it was one and the same map all the time"
+        assert page.locator(".ts-cloud").count() == 1
         assert "colour=finding" in page.url
     finally:
         page.close()

@@ -109,8 +109,8 @@ def _panel(opened: Opened) -> None:
     drawing = Drawing(opened, now)
     data = drawing.data()
     with st.container(key="unseen-points"):
-        for key, blob in drawing.blobs.items():
-            component.load_points(blob, key=key)
+        for name, blob in drawing.blobs.items():
+            component.load_points(blob, key=name)
         if drawing.waiting:
             st.session_state[_TURN] = turn = st.session_state.get(_TURN, 0) + 1
             component.come_back(turn, AGAIN, key="inspect.map.tick")

@@ -23,7 +23,10 @@ def inspect() -> None:
     """The page."""
     st.html(STYLE)  # nothing but a style element, so it takes no room
     view.restore_url()
-    opened = drop.bar()
+    # One place for all that the door says, however much: a panel that another one above it moves on is made anew in the
+    # browser, and the map would be gone for a moment. The gap is that of the page.
+    with st.container(gap="xsmall"):
+        opened = drop.bar()
     if opened is None:
         return
     component.load_code("inspect")  # for all panels, once
