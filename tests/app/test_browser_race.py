@@ -110,11 +110,13 @@ def test_a_race_is_started_watched_paused_reloaded_and_cancelled(browser, server
     assert first.page.locator(ROOT).get_attribute("data-anchor") == "7"
     first.page.locator(".st-key-live").get_by_role("button", name="Go on").click()
     first.until(lambda: Run.open(run).step_count > at)
+    watched = first.page.locator(ROOT).element_handle()
     first.page.locator(".st-key-live").get_by_role("button", name="Cancel").click()
     first.until(lambda: Run.open(run).state == "stopped")
     first.until(lambda: not first.live())
     first.page.wait_for_selector(SETTLED)
     assert not first.page.locator("[data-testid=stException]").count()
+    assert watched.evaluate("e => e.isConnected"), "the line above the instrument went, and the instrument stayed"
     second.close()
     first.close()
 

@@ -34,10 +34,13 @@ def watch() -> None:
         return
     gallery.bar(race)
     loaded = loaders.load(race)
-    live.bar(race, loaded if loaded.runs else None)
-    for sentence in loaded.unreadable:
-        st.warning("Left out")
-        st.text(sentence)  # st.text: a file's words are shown, never rendered
+    # One place, also for nothing: when a recording ends its line goes, and an instrument that moves up in the page
+    # would be made anew in the browser, without camera and pins. The gap is that of the page.
+    with st.container(gap="xsmall"):
+        live.bar(race, loaded if loaded.runs else None)
+        for sentence in loaded.unreadable:
+            st.warning("Left out")
+            st.text(sentence)  # st.text: a file's words are shown, never rendered
     if not loaded.runs:
         return
     component.load_runs(dict(zip(loaded.digests, loaded.blobs, strict=True)))
