@@ -67,6 +67,20 @@ def rest(page: Any) -> None:
     settle(page)
 
 
+def glided(page: Any) -> None:
+    """Waits until the camera has been in one place for five frames, however long a frame takes."""
+    page.evaluate("""() => new Promise((done) => {
+      const camera = () => JSON.stringify(harness.root().tripletscope.state().camera);
+      let [before, still] = [camera(), 0];
+      requestAnimationFrame(function look() {
+        still = camera() === before ? still + 1 : 0;
+        before = camera();
+        if (still === 5) done();
+        else requestAnimationFrame(look);
+      });
+    })""")
+
+
 def state(page: Any, name: str) -> Any:
     return page.evaluate(f"harness.root().tripletscope.state().{name}")
 
@@ -193,7 +207,7 @@ def test_each_space_keeps_its_camera(
     page = open_page()
     bring(page, "umap")
     page.get_by_role("button", name="zoom in").click()
-    page.wait_for_timeout(400)
+    glided(page)
     near = state(page, "camera")
     assert near["zoom"] > 1.5
     page.click(UMAP)
@@ -426,10 +440,10 @@ def test_the_map_by_keyboard(open_page: Callable[..., Any], truth: dict[str, Any
     surface.focus()
     step = root(page, "step")
     page.keyboard.press("+")
-    page.wait_for_timeout(400)
+    glided(page)
     assert state(page, "camera.zoom") > 1.5
     page.keyboard.press("0")
-    page.wait_for_timeout(500)
+    glided(page)
     assert state(page, "camera") == {"x": 0, "y": 0, "zoom": 1}
     seen = places(page)
     at = 1000
@@ -446,8 +460,9 @@ def test_the_map_by_keyboard(open_page: Callable[..., Any], truth: dict[str, Any
         assert np.isclose(ahead + 2 * abs((seen[to] - seen[at])[1 - axis]), nearest, atol=0.01)
         at = to
     assert root(page, "step") == step, "on the map arrows walk; elsewhere they are time"
-    page.wait_for_timeout(200)
-    assert f"id {at}" in page.locator(".ts-map [aria-live=assertive]").inner_text()
+    page.wait_for_function(
+        "id => harness.root().querySelector('.ts-map [aria-live=assertive]').textContent.includes(id)", arg=f"id {at}"
+    )
     page.keyboard.press("Enter")
     wait_for(page, f"e.dataset.anchor === '{at}'")
     page.keyboard.press("Space")
