@@ -16,7 +16,7 @@ APP = ROOT / "app" / "tripletscope_app"
 
 # Lowest floor first. A module may import from its own floor's package and from lower floors.
 FLOORS: list[set[str]] = [
-    {"errors", "schema", "registry", "seeding", "zones", "composition", "samples"},
+    {"errors", "schema", "registry", "seeding", "zones", "composition", "samples", "palette"},
     {"distances", "rows", "sampling", "flaws", "store"},
     {"triplets", "batch", "metrics"},
     {"strategies", "losses", "models", "uploads", "readers", "embeddings"},
@@ -31,7 +31,7 @@ FLOORS: list[set[str]] = [
         "dataset_docs",
         "mining",
     },
-    {"step_record", "recorded_strategies", "frames", "recorder", "export", "analysis", "doctor", "inspection"},
+    {"step_record", "recorded_strategies", "frames", "recorder", "export", "analysis", "doctor", "inspection", "film"},
     {"config", "preparation", "training"},
     {"cli", "__main__", "__init__"},
 ]

@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from tripletscope.analysis.probe import probe_labels, telling_anchor
+from tripletscope.analysis.probe import probe_labels, telling_anchor, telling_step
 from tripletscope.analysis.projection import Projection
 from tripletscope.errors import TripletscopeError
 from tripletscope.store.reader import Run
 from tripletscope.store.shelf import find_runs, grown, is_live, is_run
 from tripletscope_app.component.pack import Scale, opening_zoom, pack_run, projection_of, race_scale
 from tripletscope_app.racing import plan as plans
-from tripletscope_app.selection import own_strategy, telling_step
+from tripletscope_app.selection import own_strategy
 
 
 @dataclass(frozen=True)

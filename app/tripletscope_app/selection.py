@@ -4,29 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tripletscope.analysis.probe import nearest_frame, telling_step
 from tripletscope.store.reader import Run
 from tripletscope_app.theme import mark
-
-#: At step 0 all strategies look alike, at the end all is settled: in between one sees them differ.
-_TELLING_STEP = 30
-
-
-def telling_step(frames: Sequence[int]) -> int:
-    """The frame on which a run opens that nobody chose one for.
-
-    Example:
-        >>> telling_step([0, 10, 28, 60, 400]), telling_step([0, 2, 4])
-        (28, 2)
-    """
-    return nearest_frame(frames, min(_TELLING_STEP, frames[-1] // 2))
-
 
 #: Name under which a loop's own miner is recorded. Nobody can ask it again, so it has no lane.
 OWN = "own"
@@ -65,16 +51,6 @@ class Selection:
 
 #: What a selection has besides run, step, anchor and positive.
 VIEW = ("margin", "lane", "space", "focus", "span")
-
-
-def nearest_frame(frames: Sequence[int], step: int) -> int:
-    """The last frame at or before `step`; the first when there is none.
-
-    Example:
-        >>> nearest_frame([0, 3, 10], 9), nearest_frame([5, 6], 1)
-        (3, 5)
-    """
-    return int(frames[max(bisect_right(list(frames), step) - 1, 0)])
 
 
 def settle(

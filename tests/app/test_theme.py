@@ -1,11 +1,13 @@
 """Marks that stay apart: by colour on both backgrounds, by shape, by dash."""
 
 import itertools
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from tripletscope import palette
 from tripletscope_app.theme import BACKGROUND, ZONES, mark
 
 APP = Path(__file__).parents[2] / "app"
@@ -66,3 +68,35 @@ def test_the_two_config_files_say_the_same_and_the_themes_are_ours():
         assert theme["backgroundColor"] == BACKGROUND[scheme]
         assert contrast(theme["textColor"], theme["backgroundColor"]) >= 7
         assert contrast(theme["primaryColor"], theme["backgroundColor"]) >= 4.5
+
+
+def test_what_the_browser_draws_has_the_colours_of_the_palette():
+    """Canvases cannot read Python: the numbers stand twice, and here they are held together."""
+    shelf = APP / "tripletscope_app" / "component"
+    script = (shelf / "theme.js").read_text()
+    for scheme, name in (("light", "FEW_LIGHT"), ("dark", "FEW_DARK")):
+        told = re.search(rf"const {name} = \[(.*?)\]", script, re.S)[1]
+        assert tuple(re.findall(r"#[0-9a-f]{6}", told)) == tuple(map(str.lower, palette.FEW_CLASSES[scheme]))
+    told = re.search(r"const steps = dark \? \[(.*?)\] : \[(.*?)\]", script)
+    assert [tuple(map(float, part.split(","))) for part in told.groups()] == [
+        palette._LIGHTNESS["dark"],
+        palette._LIGHTNESS["light"],
+    ]
+    body = re.search(r"function zoneColoursOf.*?\? \{(.*?)\}\s*: \{(.*?)\};", (shelf / "view.js").read_text(), re.S)
+    for scheme, text in zip(("dark", "light"), body.groups(), strict=True):
+        found = dict(re.findall(r'(\w+): "([^"]+)"', text))
+        for zone, name in (("hard", "hard"), ("semi-hard", "semi")):
+            assert found[name] == palette.ZONE_LINES[scheme][zone].lower()
+            assert found[f"{name}Ink"] == palette.ZONE_INKS[scheme][zone].lower()
+            colour, share = palette.ZONE_TINTS[scheme][zone]
+            red, green, blue = palette.rgb(colour)
+            assert found[f"{name}Soft"] == f"rgba({red}, {green}, {blue}, {share:.2f})"
+    config = tomllib.loads((APP / ".streamlit" / "config.toml").read_text())
+    for scheme in ("light", "dark"):
+        assert config["theme"][scheme]["textColor"] == palette.TEXT[scheme]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_words_about_a_zone_can_be_read(scheme):
+    for colour in palette.ZONE_INKS[scheme].values():
+        assert contrast(colour, palette.BACKGROUND[scheme]) >= 4.5

@@ -14,9 +14,10 @@ from tests.app import tiny
 from tripletscope import Run
 from tripletscope.analysis.answer import pack_answer
 from tripletscope.analysis.counterfactual import anchor_answer, opening
+from tripletscope.analysis.probe import nearest_frame
 from tripletscope_app import loaders, widgets
 from tripletscope_app.component import bundle, pack
-from tripletscope_app.selection import nearest_frame, read_report, settle
+from tripletscope_app.selection import read_report, settle
 from tripletscope_app.tables import candidates
 
 WAIT = 60

@@ -12,13 +12,13 @@ import streamlit as st
 
 from tripletscope.analysis.agreement import all_steps
 from tripletscope.analysis.comparison import Group, grouped, method
+from tripletscope.analysis.probe import nearest_frame
 from tripletscope.errors import TripletscopeError
 from tripletscope.store.reader import Run
 from tripletscope.store.shelf import stamp
 from tripletscope_app import loaders
 from tripletscope_app.comparing import view
 from tripletscope_app.loaders import Loaded, Race
-from tripletscope_app.selection import nearest_frame
 
 #: Further seeds that are looked for; each is a line in every chart.
 MOST_SEEDS = 30

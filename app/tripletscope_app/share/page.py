@@ -104,8 +104,7 @@ def _asked(opening: dict[str, Any]) -> dict[str, Any]:
 
 
 def _proposal(run: Run) -> dict[str, Any]:
-    from tripletscope.analysis.probe import telling_anchor
-    from tripletscope_app.selection import telling_step
+    from tripletscope.analysis.probe import telling_anchor, telling_step
 
     step = telling_step(list(run.frame_steps))
     anchor, positive = telling_anchor(run, step)

@@ -6,6 +6,8 @@ named batch. The recorded batches hold another anchor at every step; this one ke
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -17,6 +19,8 @@ from tripletscope.zones import zone_codes_numpy
 
 #: A run of somebody else's loop does not say how its batches were drawn; then we take the defaults of `train`.
 CLASSES_PER_BATCH, SAMPLES_PER_CLASS = 8, 4
+#: At step 0 all strategies look alike, at the end all is settled: in between one sees them differ.
+_TELLING_STEP = 30
 
 
 def draw_candidates(
@@ -123,6 +127,26 @@ def distances_from(
     if distance == "euclidean":
         return np.asarray(np.sqrt(squared))
     return np.asarray(squared / 2 if distance == "cosine" else squared)
+
+
+def nearest_frame(frames: Sequence[int], step: int) -> int:
+    """The last frame at or before `step`; the first when there is none.
+
+    Example:
+        >>> nearest_frame([0, 3, 10], 9), nearest_frame([5, 6], 1)
+        (3, 5)
+    """
+    return int(frames[max(bisect_right(list(frames), step) - 1, 0)])
+
+
+def telling_step(frames: Sequence[int]) -> int:
+    """The frame on which a run opens that nobody chose one for.
+
+    Example:
+        >>> telling_step([0, 10, 28, 60, 400]), telling_step([0, 2, 4])
+        (28, 2)
+    """
+    return nearest_frame(frames, min(_TELLING_STEP, frames[-1] // 2))
 
 
 def telling_anchor(run: Run, step: int, *, tries: int = 60) -> tuple[int, int | None]:

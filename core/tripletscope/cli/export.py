@@ -1,4 +1,4 @@
-"""`tripletscope export`: the picks, scalars or frames of a run as one file, or the run as a page."""
+"""`tripletscope export`: picks, scalars or frames of a run as one file, the run as a page, or as an animation."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from tripletscope.cli import films
 from tripletscope.cli.command import Command
 from tripletscope.errors import SettingError
 
-KINDS = ("picks", "scalars", "frames", "zip")
+KINDS = ("picks", "scalars", "frames", "zip", *films.KINDS)
 #: Other packages export runs in their own way; the explorer registers "html". Each is a function
 #: (runs, out, *, overwrite) under this group.
 GROUP = "tripletscope.exports"
@@ -18,25 +19,29 @@ GROUP = "tripletscope.exports"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What, from where, to where."""
-    parser.add_argument("runs", metavar="RUN", nargs="+", help="folder of a recorded run; html takes a whole race")
+    parser.add_argument(
+        "runs", metavar="RUN", nargs="+", help="folder of a recorded run; html, zip and animations take a whole race"
+    )
     others = sorted(point.name for point in entry_points(group=GROUP) if point.name not in KINDS)
     parser.add_argument(
         "--what",
         required=True,
         choices=(*KINDS, *others),
         help="picks: triplets; scalars: a row per step; html: a page that opens without a server; "
-        "zip: the runs themselves, to send and to take in with `tripletscope runs --import`",
+        "zip: the runs themselves, to send and to take in with `tripletscope runs --import`; gif, webm, mp4: the map "
+        "over all frames as an animation",
     )
     parser.add_argument(
         "--out",
         required=True,
         metavar="FILE",
-        help=".csv, .csv.gz, .parquet, .jsonl; frames also .npz; html .html; zip .zip",
+        help=".csv, .csv.gz, .parquet, .jsonl; frames also .npz; html .html; zip .zip; gif .gif, webm .webm, mp4 .mp4",
     )
     parser.add_argument("--strategy", metavar="NAME", help="picks of this strategy only (default: of all)")
-    parser.add_argument("--steps", metavar="A:B", help="picks of the steps A to B - 1 (default: all)")
+    parser.add_argument("--steps", metavar="A:B", help="picks or animation of the steps A to B - 1 (default: all)")
     parser.add_argument("--raw", action="store_true", help="leave cells as they are that a spreadsheet would run")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
+    films.add_arguments(parser)
 
 
 def read_steps(text: str | None) -> range | None:
@@ -64,8 +69,15 @@ def run(args: argparse.Namespace) -> int:
     from tripletscope.store.reader import Run
 
     steps = read_steps(args.steps)
-    if args.what != "picks" and (args.strategy or args.raw or steps is not None):
-        raise SettingError(f"--strategy, --steps and --raw are for picks; leave them out with --what {args.what}.")
+    film = args.what in films.KINDS
+    if args.what != "picks" and (args.strategy or args.raw):
+        raise SettingError(f"--strategy and --raw are for picks; leave them out with --what {args.what}.")
+    if args.what != "picks" and not film and steps is not None:
+        raise SettingError(f"--steps is for picks and animations; leave it out with --what {args.what}.")
+    if film:
+        return films.run(args, steps)
+    if given := films.given(args):
+        raise SettingError(f"{', '.join(given)}: for gif, webm and mp4 only; leave it out with --what {args.what}.")
     out = Path(args.out)
     if args.what not in KINDS:
         (point,) = (point for point in entry_points(group=GROUP) if point.name == args.what)
@@ -123,8 +135,9 @@ def pack(runs: list[Path], out: Path, *, overwrite: bool) -> None:
 
 command = Command(
     name="export",
-    help="write the picks, scalars or frames of a run to a file, or the run as a page",
-    example="tripletscope export runs/semi-hard --what picks --steps 30:40 --out triplets.csv",
+    help="write the picks, scalars or frames of a run to a file, or the run as a page or an animation",
+    example="tripletscope export runs/semi-hard --what picks --steps 30:40 --out triplets.csv\n"
+    "  tripletscope export runs/random runs/semi-hard --what gif --out race.gif",
     add_arguments=add_arguments,
     run=run,
     order=40,

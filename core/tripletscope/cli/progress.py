@@ -1,10 +1,11 @@
-"""How a training reports itself on standard error: a bar on a terminal, plain lines in a log."""
+"""How a command reports itself on standard error: a bar on a terminal, plain lines in a log."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -84,3 +85,19 @@ class Progress:
 def say(line: str) -> None:
     """One line on standard error."""
     print(line, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def bar(name: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """What tells (done, total) to a bar on a terminal, and to nobody in a log: it is over in seconds."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich import progress
+    from rich.console import Console
+    from rich.markup import escape
+
+    columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), progress.TaskProgressColumn())
+    with progress.Progress(*columns, progress.TimeRemainingColumn(), console=Console(stderr=True)) as shown:
+        task = shown.add_task(escape(name), total=None)
+        yield lambda done, total: shown.update(task, completed=done, total=total)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tripletscope.cli.command import Command
-from tripletscope.cli.progress import say
-from tripletscope.cli.train import Stop, end_with, stopping
+from tripletscope.cli.progress import bar, say
+from tripletscope.cli.serving import Teller, serving
+from tripletscope.cli.train import Stop, stopping
 from tripletscope.errors import SettingError, TripletscopeError
 
 if TYPE_CHECKING:
@@ -79,7 +76,7 @@ def _make(path: Path, args: argparse.Namespace, out: Path | None, stop: Stop) ->
     found = None if args.again else kept_map(opened, args.space)
     if found is None:
         began = time.monotonic()
-        with _bar(path.name, quiet=args.quiet) as progress:
+        with bar(path.name, quiet=args.quiet) as progress:
             try:
                 found = _compute(opened, args.space, args.threads, progress, stop)
             except CancelledError:
@@ -119,22 +116,6 @@ def _numbers(found: Map) -> str:
         f"15 nearest kept {found.kept[known].mean():.0%}, trustworthiness {found.trust[known].mean():.3f} "
         f"({known.sum()} frames)"
     )
-
-
-@contextmanager
-def _bar(name: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal, and nothing in a log: it is over in seconds."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich import progress
-    from rich.console import Console
-    from rich.markup import escape
-
-    columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), progress.TaskProgressColumn())
-    with progress.Progress(*columns, progress.TimeRemainingColumn(), console=Console(stderr=True)) as bar:
-        task = bar.add_task(escape(name), total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def write(opened: Run, found: Map, out: Path) -> None:
@@ -182,16 +163,10 @@ def _serve(args: argparse.Namespace) -> int:
 
     {"run": PATH, "state": "running", "done": 3, "total": 90}, then "ready", or "failed" with a "message".
     """
-    if hasattr(os, "nice"):
-        os.nice(5)  # whoever watches the page goes first
-    # What libraries print must not mix with our lines: keep the pipe for ourselves, and send prints to stderr.
-    pipe = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    with stopping() as stop:
-        threading.Thread(target=end_with, args=(sys.stdin, stop), daemon=True).start()
+    with serving() as (pipe, stop):
         failed = False
         for path in args.runs:
-            teller = _Teller(pipe, path)
+            teller = Teller(pipe, run=path)
             try:
                 state = _make_told(Path(path), args, stop, teller)
             except TripletscopeError as refusal:
@@ -203,7 +178,7 @@ def _serve(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _make_told(path: Path, args: argparse.Namespace, stop: Stop, teller: _Teller) -> str:
+def _make_told(path: Path, args: argparse.Namespace, stop: Stop, teller: Teller) -> str:
     from tripletscope.analysis.maps import keep_map, kept_map
     from tripletscope.analysis.work import CancelledError
     from tripletscope.store.reader import Run
@@ -219,28 +194,6 @@ def _make_told(path: Path, args: argparse.Namespace, stop: Stop, teller: _Teller
             return teller.tell("cancelled")
         keep_map(opened, found)
     return teller.tell("ready")
-
-
-class _Teller:
-    """Writes lines about one run, at most ten a second while it is running."""
-
-    def __init__(self, pipe: Any, path: str) -> None:
-        self._pipe, self._path, self._last = pipe, path, 0.0
-
-    def tell(self, state: str, **more: Any) -> str:
-        """The state, told."""
-        try:
-            self._pipe.write(json.dumps({"run": self._path, "state": state, **more}) + "\n")
-            self._pipe.flush()
-        except OSError:  # nobody listens any more: standard input is closed too, and that ends the work
-            pass
-        return state
-
-    def progress(self, done: int, total: int) -> None:
-        """Nothing; told now and then."""
-        if time.monotonic() - self._last >= 0.1:
-            self._last = time.monotonic()
-            self.tell("running", done=done, total=total)
 
 
 command = Command(
