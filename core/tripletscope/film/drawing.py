@@ -451,7 +451,7 @@ class Painter:
     def _picked(self, actor: Actor, at: int) -> str:
         negative = int(actor.picks.negative[at])
         if actor.picks.kind == "unknown":
-            return "this miner cannot be asked again"
+            return "whom it picks here is not known"
         if actor.picks.kind == "all":
             return "takes every negative"
         if negative == NOBODY:
