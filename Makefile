@@ -58,6 +58,7 @@ bench: $(VENV)/.installed-test ## print the tables of speed and memory (minutes;
 	$(BIN)/python benchmarks/bench_recorder.py
 	$(BIN)/python benchmarks/bench_app.py
 	$(BIN)/python benchmarks/bench_ui.py
+	$(BIN)/python benchmarks/bench_compare.py
 	$(BIN)/python benchmarks/bench_umap.py
 	$(BIN)/python benchmarks/bench_whole_set.py
 	$(BIN)/python benchmarks/bench_map.py

@@ -231,6 +231,7 @@ PICTURES: dict[str, Callable[[Studio], None]] = {
     "rivals": shot("rivals", of=".ts-rivals"),
     "race": raced,
     "compare": compared("compare"),
+    "compare-wide": compared("compare-wide", "?step=30", width=1920, height=1400),
     "compare-dark": compared("compare-dark", "?step=115&fair=triplets", dark=True, width=900),
     "inspect": inspected("inspect", "&row=119&finding=suspicious-labels", ".ts-fault-body:visible"),
     "inspect-dark": inspected(

@@ -20,6 +20,7 @@ from tripletscope.analysis.difference import difference
 
 pytestmark = pytest.mark.browser
 ROOT = ".ts-compare[data-ready=true]"
+LATER = 240_000  # ms: a helper imports torch and works agreement out, on a machine that others share
 LINKS = "runs%2Frandom,runs%2Fsemi-hard,runs%2Fbatch-hard"
 
 
@@ -46,7 +47,7 @@ def compared(browser, server, monkeypatch):
         page = Watched(browser, server, f"/compare?runs={LINKS}{query}", accept_downloads=True, **options)
         pages.append(page)
         page.page.set_viewport_size({"width": 1280, "height": 1000})
-        page.page.wait_for_selector(f"{ROOT}[data-figures='2']")
+        page.page.wait_for_selector(f"{ROOT}[data-figures='2']", timeout=LATER)
         page.settle()
         return page
 
@@ -180,7 +181,70 @@ def test_keys_move_time(compared):
     page.until("root.tripletscope.state().playing || root.dataset.step === '12'")
 
 
-@pytest.mark.parametrize(("width", "dark"), [(1280, False), (900, True)])
+def test_a_map_is_taken_along_as_picture_drawing_and_table(compared, folder, tmp_path):
+    page = compared("&step=5&anchor=2")
+    run = Run.open(folder / "runs" / "semi-hard")
+    files = {}
+    for kind in ("svg", "png", "csv"):
+        cell = page.page.locator(".ts-compare-cell[data-run=semi-hard]")
+        cell.scroll_into_view_if_needed()
+        cell.locator(".ts-save-button").click()
+        with page.page.expect_download() as waiting:
+            cell.locator(f"[data-file={kind}]").click()
+        files[kind] = tmp_path / waiting.value.suggested_filename
+        waiting.value.save_as(files[kind])
+    assert files["png"].name == "semi-hard-step-5-map-exact.png"
+    root = ET.parse(files["svg"]).getroot()
+    group = next(part for part in root.iter() if part.get("data-part") == "points")
+    spots = [(float(dot.get("cx")), float(dot.get("cy"))) for dot in group]
+    box = page.page.locator(".ts-compare-cell[data-run=semi-hard] .ts-compare-canvas").bounding_box()
+    at = page.page.locator(ROOT).evaluate("root => root.tripletscope.place(1, 2)")
+    assert min(abs(x + box["x"] - at["x"]) + abs(y + box["y"] - at["y"]) for x, y in spots) < 3
+    words = " ".join(part.text or "" for part in root.iter() if part.get("data-part") == "caption")
+    assert "run semi-hard" in words
+    assert "step 5" in words
+    with Image.open(files["png"]) as picture:
+        assert picture.width == 3 * int(root.get("width"))
+        assert len(picture.convert("RGB").getcolors(1 << 24)) > 50
+    rows = table_of(files["csv"])
+    points = np.asarray(run.frames[5])
+    np.testing.assert_allclose([[float(row["x (exact)"]), float(row["y (exact)"])] for row in rows], points, rtol=1e-5)
+    assert [row["role"] for row in rows].count("anchor") == 1
+    assert rows[2]["role"] == "anchor"
+
+
+def test_every_number_on_the_page_is_the_runs(compared, folder):
+    """What is written under each map, what the ranking says and what the curves hold, against `Run`, at two steps."""
+    page = compared("&step=5")
+    names = ("random", "semi-hard", "batch-hard")
+    tables = {name: Run.open(folder / "runs" / name).scalars.set_index("step") for name in names}
+
+    def small(value: float) -> str:
+        if 0 < value < 0.0005:
+            return "<.001"
+        return f"{value:,.0f}" if value >= 100 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
+
+    for step in (5, 11):
+        page.page.locator(ROOT).evaluate(
+            "(root, step) => root.tripletscope.scrub(root.tripletscope.state().clock.frames.indexOf(step))", step
+        )
+        page.until(f"root.dataset.step === '{step}'")
+        for name, table in tables.items():
+            line = table.loc[step]
+            assert number(page.page, name, "recall_at_1") == f"{line['recall_at_1']:.3f}"
+            assert number(page.page, name, "map_at_r") == f"{line['map_at_r']:.3f}"
+            assert number(page.page, name, "spread") == small(line["spread"])
+            assert number(page.page, name, "loss") == small(line["loss"])
+            assert number(page.page, name, "mined") == f"{int(table['mined'].loc[: step - 1].sum()):,}"
+            percent = number(page.page, name, "violating_share")
+            share = line["violating_share"]
+            assert percent in ("<1 %", ">99 %") or percent == f"{int(100 * share + 0.5)} %"
+    standings = page.page.locator(".ts-compare-order li").all_inner_texts()
+    ends = sorted((table["recall_at_1"].dropna().iloc[-1] for table in tables.values()), reverse=True)
+    assert [float(text.split()[-1]) for text in standings] == pytest.approx(ends, abs=5e-4)
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (900, True), (1920, False)])
 def test_axe_finds_nothing(compared, width, dark):
     page = compared("&step=5", color_scheme="dark" if dark else "light")
     page.page.set_viewport_size({"width": width, "height": 1000})

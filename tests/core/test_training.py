@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from tests.core.runs import few_digits
 
-from tripletscope import Run, datasets, strategies
+from tripletscope import Run, datasets, strategies, training
+from tripletscope.analysis.comparison import effort
 from tripletscope.cli import main
 from tripletscope.config import TrainConfig
 from tripletscope.errors import TrainingError
@@ -222,3 +225,52 @@ def test_preparing_leaves_no_trace_in_the_global_generator(digits: LabelledData)
     before = torch.random.get_rng_state()
     prepare(TrainConfig(), digits)
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_processor_time_is_what_was_worked_and_not_what_was_waited(
+    digits: LabelledData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each step sleeps and works a known time; the update works another, and is told with the next step."""
+    waits, works, updates, steps = 0.06, 0.02, 0.03, 4
+
+    def work(seconds: float) -> None:
+        end = time.process_time() + seconds
+        while time.process_time() < end:
+            pass
+
+    def slow_distances(*given: Any, **more: Any) -> Any:
+        time.sleep(waits)
+        work(works)
+        return pairwise(*given, **more)
+
+    def slow_update(self: Any, *given: Any, **more: Any) -> Any:
+        time.sleep(waits)
+        work(updates)
+        return update(self, *given, **more)
+
+    pairwise, update = training.pairwise, torch.optim.Adam.step
+    monkeypatch.setattr(training, "pairwise", slow_distances)
+    monkeypatch.setattr(torch.optim.Adam, "step", slow_update)
+    before = time.process_time()
+    record(TrainConfig(strategy="semi-hard", steps=steps, dim=2), digits, tmp_path / "run")
+    spent = time.process_time() - before
+
+    run = Run.open(tmp_path / "run")
+    told = [line["seconds"] for line in run.lines[:steps]]
+    assert told[0]["last_update"] == told[0]["last_update_cpu"] == 0.0  # nothing was learned before step 0
+    for step, parts in enumerate(told):
+        assert parts["cpu"] >= works
+        assert parts["forward"] + parts["mining"] >= waits + works
+        if step:
+            assert parts["last_update_cpu"] >= updates
+            assert parts["last_update"] >= waits + updates
+    own, learned = (sum(parts[name] for parts in told) for name in ("cpu", "last_update_cpu"))
+    assert own + learned <= spent, "steps cannot work longer than the process"
+    effort_told = effort(run, "seconds")
+    assert effort_told is not None
+    # Every step as measured before its own update: it has cost all earlier steps, and their updates.
+    for step in range(steps):
+        wanted = sum(parts["cpu"] for parts in told[:step]) + sum(p["last_update_cpu"] for p in told[: step + 1])
+        assert effort_told[step] == pytest.approx(wanted)
+    waited = sum(parts["forward"] + parts["mining"] + parts["last_update"] for parts in told)
+    assert waited - own - learned > 0.9 * waits * (2 * steps - 1), "waiting is no work"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,25 @@ class Known:
     races: tuple[Race, ...]
     paths: Mapping[str, str]
     race_of: Mapping[str, Race]
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """What people call each run, by what the address calls it: race and run; the address where that is not enough.
+
+        Example:
+            >>> race = Race("digits-2d", "Digits in the plane", "Digits", "", ("/r/random", "/r/semi-hard"))
+            >>> lone = Race("mine", "mine", "mine", "", ("/r/mine",))
+            >>> links = {"digits-2d/random": race, "digits-2d/semi-hard": race, "mine": lone}
+            >>> paths = dict(zip(links, ("/r/random", "/r/semi-hard", "/r/mine"), strict=True))
+            >>> Known((race, lone), paths, links).titles
+            {'digits-2d/random': 'Digits: random', 'digits-2d/semi-hard': 'Digits: semi-hard', 'mine': 'mine'}
+        """
+        named = {}
+        for link, race in self.race_of.items():
+            name = Path(self.paths[link]).name
+            named[link] = name if race.chip == name else f"{race.chip}: {name}"
+        counts = Counter(named.values())
+        return {link: title if counts[title] == 1 else f"{title} ({link})" for link, title in named.items()}
 
     def links(self, race: Race) -> list[str]:
         """What the address calls the runs of a race."""

@@ -26,7 +26,7 @@ _HEARD = "compare.heard"
 
 def bar(known: Known, links: tuple[str, ...]) -> None:
     """The choice: a whole race, or up to six runs by name."""
-    titles = {race.key: race.chip for race in known.races}
+    titles, names = {race.key: race.chip for race in known.races}, known.titles
     now = next((race.key for race in known.races if tuple(known.links(race)[: view.MOST]) == links), None)
     with st.container(horizontal=True, vertical_alignment="bottom", key="compare-bar"):
         st.selectbox(
@@ -43,6 +43,7 @@ def bar(known: Known, links: tuple[str, ...]) -> None:
             f"Runs, up to {view.MOST}",
             list(known.paths),
             default=list(links),
+            format_func=names.__getitem__,
             max_selections=view.MOST,
             key=f"compare.choice.{view.revision()}",
             on_change=_take_runs,

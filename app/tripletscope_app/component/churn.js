@@ -4,6 +4,7 @@ import { touches } from "./state.js";
 import { markColour, markIcon } from "./marks.js";
 import { labelledFrames, scrubOn, tellTime, timeScale } from "./timeline.js";
 import { asideFrame, finePercent } from "./population.js";
+import { panelFiles } from "./watch_files.js";
 
 const CHURN_HEIGHT = 168;
 const CHURN_PAD = { left: 34, right: 16, top: 8, bottom: 20 };
@@ -18,11 +19,12 @@ export function createChurn({ state, actions }) {
   const table = h("table", { class: "ts-churn-table" },
     h("thead", {}, h("tr", {}, h("th", { scope: "col" }, head), h("th", { scope: "col", title: "share of the cohort's picks that differ from those of the frame before" }, "changed"), h("th", { scope: "col", title: "median number of steps that the cohort's present picks have lasted" }, "lasting"))),
     body);
+  const picture = h("div", {}, plot, table);
   const readout = h("p", { class: "ts-readout ts-churn-sentence" });
   const element = h("div", { class: "ts-part ts-churn" },
-    h("div", { class: "ts-part-head" }, h("h4", { class: "ts-part-title" }, "How long a pick lasts")),
+    h("div", { class: "ts-part-head" }, h("h4", { class: "ts-part-title" }, "How long a pick lasts"), panelFiles({ state, name: "how-long-a-pick-lasts", title: "how long a pick lasts", element: picture, table: tableOf, titled: true, without: ".ts-curve-ghost", about: () => "lines: % of the cohort's picks that differ from those of the frame before" })),
     h("div", { class: "ts-part-note" }, h("span", { class: "ts-ellipsis", title: "Each line: the share of the cohort's picks that differ from those of the frame before. Strategies that draw at random are left out: they change by nature." }, "share of cohort picks changed since the frame before")),
-    plot, table, readout);
+    picture, readout);
   let width = 0;
   let rows = []; // {name, changed, lasting}
 
@@ -35,6 +37,13 @@ export function createChurn({ state, actions }) {
   ];
   const lasting = (held, f) => (held && Number.isFinite(held[f]) ? `${Math.round(held[f])} ${Math.round(held[f]) === 1 ? "step" : "steps"}` : "–");
   const share = (value) => (Number.isFinite(value) ? finePercent(value) : "–");
+
+  /** Every line at every frame. */
+  function tableOf(s) {
+    const [run, aside] = [s.runs[s.run], s.asides[s.run]];
+    const told = lines(aside).flatMap(({ name, curve, held }) => Array.from(curve, (value, f) => [run.name, run.strategy, name ?? "nearest negative", aside.frames[f], value, held ? held[f] : null]));
+    return [["run", "strategy", "picks of", "step", "share changed since the frame before", "median steps that picks have lasted"], told.filter((row) => Number.isFinite(row[4]))];
+  }
 
   function draw(s, run, aside, chosen) {
     const x = scaleOf(run);

@@ -5,7 +5,9 @@ import { parseColour, readTheme, rgba } from "./theme.js";
 import { createState } from "./state.js";
 import { glideCamera, homeCamera, projection } from "./camera.js";
 import { createGlPoints } from "./map_gl.js";
-import { createFlatPoints } from "./map_2d.js";
+import { createFlatPoints, writeDiscs } from "./map_2d.js";
+import { fileName, saveMenu } from "./chart_file.js";
+import { paintedBy } from "./snapshot.js";
 import { handleMap } from "./map_hands.js";
 import { tickText } from "./scale.js";
 import { pointShelf } from "./cloud_shelf.js";
@@ -13,7 +15,7 @@ import { cloudGradient, createCloudInk, namedCount, shadesOf } from "./cloud_ink
 import { countInView, createDensity, DENSE } from "./cloud_density.js";
 import { createPictures, createRowCard, knownOf } from "./cloud_cards.js";
 import { classMiddles, insideBox, paintChosen, paintLasso, paintNames, paintNeighbours, paintPictures, paintRings } from "./cloud_paint.js";
-import { colourWords, createCloudLegend } from "./cloud_legend.js";
+import { colourValue, createCloudLegend, colourWords } from "./cloud_legend.js";
 import { createCloudBar } from "./cloud_bar.js";
 
 const PLACES = 65_534; // places are sent as 0 … 65,534; 65,535 is nowhere
@@ -81,7 +83,7 @@ function createCloud(root) {
   const button = (label, text, action) => h("button", { type: "button", class: "ts-icon-button", "aria-label": label, title: label, onclick: action }, text);
   const controls = h(
     "div", { class: "ts-map-controls" }, zoomText,
-    button("zoom in", "+", () => hands.zoomMiddle(1.8)), button("zoom out", "\u2212", () => hands.zoomMiddle(1 / 1.8)), button("show all rows", "\u2922", () => goHome()),
+    button("zoom in", "+", () => hands.zoomMiddle(1.8)), button("zoom out", "\u2212", () => hands.zoomMiddle(1 / 1.8)), button("show all rows", "\u2922", () => goHome()), files(),
   );
   const pictures = createPictures(() => state.touch("arrived"));
   const card = createRowCard(pictures);
@@ -101,6 +103,66 @@ function createCloud(root) {
   let [sheet, view, ink, passage, drawnPoints, inkNow] = [null, null, null, null, "", null];
   let [middles, placed, shownNames] = [{ key: null, list: [] }, { key: "", spots: new Float32Array(0) }, ""];
   let [counted, markedNow, marksStamp, peeked] = [{ key: "", count: 0 }, { name: "", of: null }, "", null];
+
+  // --- for files ---
+
+  function files() {
+    return saveMenu({
+      title: "Map of the set", element: () => panel, table, theme: () => state.get().theme,
+      without: ".ts-map-controls, .ts-map-hint, .ts-cloud-job, .ts-cloud-undo, .ts-card",
+      name: () => fileName("map", state.get().data.space, "by", state.get().data.legend?.title ?? "nothing"),
+      caption: () => captionOf(state.get()),
+    });
+  }
+
+  function captionOf({ data, anchor }) {
+    const known = anchor === null || anchor === undefined ? null : knownOf(anchor, cardsNow(), data.card);
+    const chosen = anchor === null || anchor === undefined ? "" : `chosen: ${known ? `${known.label ?? "row"}, id ${known.id}` : `row ${anchor}`}`;
+    const marks = data.marks.map((mark) => `${mark.title} (${wholeNumber(mark.count)})`).join(", ");
+    return [`space ${data.badge.text}`, `${wholeNumber(sheet.n)} rows, coloured by ${data.legend?.title ?? "nothing"}`, classWords(), chosen, marks && `ringed: ${marks}`].filter(Boolean).join("; ");
+  }
+
+  /** What the colours mean, where the names on the map do not say it. */
+  function classWords() {
+    const { data } = state.get();
+    if (data.legend?.kind !== "number") return "";
+    return `from ${tickText(data.legend.low)} (pale) to ${tickText(data.legend.high)}`;
+  }
+
+  /** Every row that has a place: the map's own unit, the colour in words, and what marks it. */
+  function table() {
+    const { data, anchor } = state.get();
+    const [colour, { centre, extent }] = [colourNow(), sheet.points];
+    const cards = cardsNow();
+    const marks = data.marks.map((mark) => [mark.title, new Set(onShelf(mark.key)?.rows ?? [])]);
+    const rows = [];
+    for (let i = 0; i < sheet.n; i++) {
+      const [x, y] = [sheet.pos[2 * i], sheet.pos[2 * i + 1]];
+      if (!(Math.abs(x) < 1e29)) continue;
+      rows.push([i, knownOf(i, cards, data.card)?.id ?? null, centre[0] + x * extent, centre[1] + y * extent, colourValue(data.legend, colour, i), i === anchor ? "chosen" : null, ...marks.map(([, of]) => (of.has(i) ? 1 : 0))]);
+    }
+    return [["row", "id", `x (${data.space})`, `y (${data.space})`, `colour: ${data.legend?.title ?? "none"}`, "chosen", ...marks.map(([title]) => `marked: ${title}`)], rows];
+  }
+
+  paintedBy(under, (pen) => {
+    const s = state.get();
+    if (!sheet || points.style.visibility !== "hidden") return;
+    const canvas = h("canvas", { width: Math.ceil(s.size.width), height: Math.ceil(s.size.height) });
+    density.draw(canvas.getContext("2d"), { pos: sheet.pos, view, ink: inkNow, n: sheet.n, width: s.size.width, height: s.size.height });
+    pen.imageSmoothingEnabled = false;
+    pen.drawImage(canvas, 0, 0, canvas.width, canvas.height);
+  });
+  paintedBy(points, (pen) => {
+    const s = state.get();
+    if (!sheet || points.style.visibility === "hidden") return;
+    const inView = sheet.n > DENSE ? counted.count : sheet.n;
+    const some = sheet.n > DENSE ? inViewOnly(inView) : { sheet, ink: inkNow, spots: spotsNow };
+    writeDiscs(pen, { ...some, ground: parseColour(s.theme.background), size: dotSize(s, inView), ...s.size });
+  });
+  paintedBy(over, (pen) => {
+    const s = state.get();
+    if (sheet) paintOver(pen, { ...s, hover: null, path: [] }, { colour: colourNow(), meaning: colourNow() ? s.data.legend : null, marked: markedRows(s), dense: points.style.visibility === "hidden" });
+  });
 
   /** What somebody wants goes as a state and with those before it: a trigger is lost while a page is being drawn. Turns
    * grow, also on a page that is drawn anew, so that Python hears each once. */
@@ -261,14 +323,18 @@ function createCloud(root) {
       return true;
     }
     const some = sheet.n > DENSE ? inViewOnly(inView) : { sheet, ink: inkNow, spots: spotsNow };
-    const crowd = clamp((2000 / Math.max(inView, 1)) ** 0.2, 0.4, 1.5);
-    const dot = clamp(6.2 * crowd * s.camera.zoom ** 0.3 * Math.sqrt(Math.min(width, height) / 440), 2, 12);
+    const dot = dotSize(s, inView);
     const left = passage && {
       sheet: passage.sheet, view: projection(passage.camera, UNIT_SQUARE, width, height),
       behind: 1 - easeInOut(clamp((performance.now() - passage.began) / SPACE_PASSAGE, 0, 1)),
     };
     drawer.draw({ ...some, at: 0, next: 0, blend: 0, view, left, ground: parseColour(s.theme.background), size: dot, ratio });
     return false;
+  }
+
+  function dotSize(s, inView) {
+    const crowd = clamp((2000 / Math.max(inView, 1)) ** 0.2, 0.4, 1.5);
+    return clamp(6.2 * crowd * s.camera.zoom ** 0.3 * Math.sqrt(Math.min(s.size.width, s.size.height) / 440), 2, 12);
   }
 
   /** The rows in view of a very large set, as a set of their own. */
@@ -286,12 +352,15 @@ function createCloud(root) {
     return { sheet: { pos, n: count, key: "in view" }, ink: { ...inkNow, of, order, key: `${drawnPoints}|part` }, spots };
   }
 
-  function drawOver(s, { colour, meaning, marked, dense }) {
+  function drawOver(s, what) {
+    const pen = penOf(over, s.size);
+    if (!passage) paintOver(pen, s, what);
+  }
+
+  function paintOver(pen, s, { colour, meaning, marked, dense }) {
     const { width, height } = s.size;
     const { theme } = s;
-    const pen = penOf(over, s.size);
     const spot = (row) => screenOf(row);
-    if (passage) return;
     if (pictures.ready && !dense && sheet.n <= DENSE && s.camera.zoom > 1.5) {
       const rows = [];
       const spots = spotsNow();

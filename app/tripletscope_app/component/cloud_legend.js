@@ -96,3 +96,11 @@ export function colourWords(legend, colour, row) {
   const name = legend.names[code - 1];
   return name === undefined ? "" : `${legend.title}: ${name}`;
 }
+
+/** The same as a cell of a table: a name, a number, or null where the row has none. */
+export function colourValue(legend, colour, row) {
+  const code = legend && colour ? colour.codes[row] : 0;
+  if (!code) return null;
+  if (legend.kind !== "number") return legend.names[code - 1] ?? null;
+  return Number((legend.low + ((code - 1) / (legend.levels - 1)) * (legend.high - legend.low)).toPrecision(6));
+}

@@ -45,7 +45,7 @@ export function createCompareCharts({ state, actions }) {
     const drawing = svg("svg", { class: "ts-compare-drawing", role: "img" });
     const element = h(
       "figure", { class: "ts-compare-chart", "data-name": chart.name, "data-quiet": chart.quiet ?? false },
-      h("figcaption", {}, h("span", { class: "ts-curve-title" }, chart.title), fileButtons({ name: `compare-${chart.name}`, title: chart.title, drawing: () => drawing, table: () => tableOf(chart), theme: () => state.get().theme })),
+      h("figcaption", {}, h("span", { class: "ts-curve-title" }, chart.title), fileButtons({ name: `compare-${chart.name}`, title: chart.title, drawing: () => drawing, table: () => tableOf(chart), theme: () => state.get().theme, caption: () => captionOf(state.get()) })),
       drawing,
     );
     return { chart, drawing, element, marks: null, scale: null };
@@ -67,6 +67,7 @@ export function createCompareCharts({ state, actions }) {
   });
   observer.observe(grid);
 
+  const captionOf = (s) => `${block(s).groups.map(({ title, seeds }) => `${title} (${seeds.length} ${seeds.length === 1 ? "seed" : "seeds"})`).join(", ")}; over ${block(s).fair[s.fair]}; marks: step ${s.clock.frames[s.frame]}`;
   const block = (s) => s.figures.get(s.data?.curves);
 
   function tableOf(chart) {

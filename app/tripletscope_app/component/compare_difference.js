@@ -29,10 +29,11 @@ export function createCompareDifference({ state, actions, sprites }) {
   const summary = h("p", { class: "ts-panel-note", role: "status" });
   const list = h("ol", { class: "ts-compare-changed" });
   const title = "neighbourhood change, on the first run's map";
-  const figure = h("figure", { class: "ts-compare-chart", "data-name": "difference" }, h("figcaption", {}, h("span", { class: "ts-curve-title" }, title), fileButtons({ name: "compare-difference", title, drawing: () => drawing, table, theme: () => state.get().theme })), drawing);
+  const figure = h("figure", { class: "ts-compare-chart", "data-name": "difference" }, h("figcaption", {}, h("span", { class: "ts-curve-title" }, title), fileButtons({ name: "compare-difference", title, drawing: () => drawing, table, theme: () => state.get().theme, caption: () => captionOf(state.get()) })), drawing);
   const body = h("div", { class: "ts-compare-difference" }, figure, h("div", { class: "ts-compare-list" }, h("h3", { class: "ts-curve-title" }, "The 20 most changed: click one to make it the anchor"), list));
   const element = h("section", { class: "ts-panel", "aria-label": "Difference of two runs" }, h("div", { class: "ts-panel-head" }, h("h2", { class: "ts-panel-title" }, "What two runs do not share"), h("span", { class: "ts-compare-pair" }, first, " and ", second)), summary, body);
 
+  const captionOf = (s) => `runs ${s.pair.map((place) => s.data.runs[place].title).join(" and ")}; step ${s.clock.frames[s.frame]}; space of ${s.data.runs[s.pair[0]].title}`;
   const block = (s) => s.figures.get(keyOf(s));
   const keyOf = (s) => s.data?.differences[[...s.pair].sort((a, b) => a - b).join("-")];
 

@@ -9,9 +9,11 @@ import { touches } from "./state.js";
 import { projection } from "./camera.js";
 import { ownSheet } from "./space.js";
 import { createGlPoints } from "./map_gl.js";
-import { createFlatPoints } from "./map_2d.js";
+import { createFlatPoints, writeDiscs } from "./map_2d.js";
 import { frameShape, framesAround, paintClassNames, paintScaleBar, positionAt } from "./map_paint.js";
 import { handleMap } from "./map_hands.js";
+import { fileName, saveMenu } from "./chart_file.js";
+import { paintedBy } from "./snapshot.js";
 
 const ROOM_FOR_NAMES = 190; // px of a map's side from which classes are named
 const NAMES_AT_MOST = 20;
@@ -62,11 +64,17 @@ export function createCompareMap({ state, actions, entry }) {
   const note = h("div", { class: "ts-map-note", hidden: true }, "all in this dot");
   const map = h("div", { class: "ts-map ts-compare-canvas" }, surface, badge, hint, note);
   const title = h("h3", { class: "ts-compare-title ts-ellipsis" });
+  const now = () => ({ run: state.get().runs[digest], step: state.get().runs[digest].frames[frame(state.get())] });
+  const files = saveMenu({
+    title: `Map of ${entry.title}`, titled: true, element: () => map, table, theme: () => state.get().theme, without: ".ts-map-hint",
+    name: () => fileName(now().run.name, "step", now().step, "map", now().run.exact ? "exact" : "pca"),
+    caption: () => `run ${now().run.name}, strategy ${now().run.strategy_title}, step ${now().step}; space ${now().run.badge}; anchor ${sampleName(now().run, state.get().anchor)} (${className(now().run, state.get().anchor)}); margin ${now().run.margin}, ${now().run.distance} distance`,
+  });
   const told = h("p", { class: "ts-compare-pick" });
   const cells = NUMBERS.map((number) => ({ number, value: h("dd", {}), note: h("small") }));
   const numbers = h("dl", { class: "ts-compare-numbers" }, cells.map(({ number, value, note: mark }) =>
     h("div", { "data-name": number.name, "data-last": number.last ?? false, title: number.help }, h("dt", {}, number.title, mark), value)));
-  const element = h("section", { class: "ts-compare-cell", "data-run": entry.name, "aria-label": entry.title }, title, map, told, numbers);
+  const element = h("section", { class: "ts-compare-cell", "data-run": entry.name, "aria-label": entry.title }, h("div", { class: "ts-compare-head" }, title, files), map, told, numbers);
 
   const flat = Boolean(globalThis.__tripletscope_no_webgl) || /[?&]renderer=canvas\b/.test(location.search);
   const drawer = (!flat && createGlPoints(points, () => redraw())) || createFlatPoints(points);
@@ -117,6 +125,18 @@ export function createCompareMap({ state, actions, entry }) {
     return { ...found, pick: pickOf(found.answer, found.at, entry.strategy, found.positive) };
   }
 
+  /** Every sample of the map: its place, and what it is to the anchor. */
+  function table() {
+    const s = state.get();
+    const { run, step } = now();
+    const found = pickNow(s);
+    const picked = found?.pick.kind === "pick" ? found.pick : null;
+    const roleOf = (i) => (i === s.anchor ? "anchor" : i === picked?.positive ? "positive" : i === picked?.negative ? "picked" : "");
+    const space = run.exact ? "exact" : "pca";
+    const rows = Array.from({ length: run.n }, (_, i) => [run.name, run.strategy, step, sampleName(run, i), className(run, i), ...positionAt(ownSheet(run), frame(s), i), roleOf(i)]);
+    return [["run", "strategy", "step", "id", "class", `x (${space})`, `y (${space})`, "role"], rows];
+  }
+
   function draw(s) {
     const run = s.runs[digest];
     if (!run || !size.width || !s.theme) return;
@@ -132,16 +152,20 @@ export function createCompareMap({ state, actions, entry }) {
     const key = [inkKey, t, s.camera.x, s.camera.y, s.camera.zoom, size.width, size.height].join("|");
     if (key !== drawn) {
       drawn = key;
-      const dot = clamp(3.4 * clamp((2000 / sheet.n) ** 0.18, 0.6, 1.6) * s.camera.zoom ** 0.3 * Math.sqrt(Math.min(size.width, size.height) / 420), 2, 9);
+      const dot = dotSize(s);
       drawer.draw({ sheet, at, next, blend, view, left: null, ink, spots, ground: parseColour(s.theme.background), size: dot, ratio: size.ratio });
     }
-    paintOver(s, run, t);
-  }
-
-  function paintOver(s, run, t) {
     const pen = over.getContext("2d");
     pen.setTransform(size.ratio, 0, 0, size.ratio, 0, 0);
     pen.clearRect(0, 0, size.width, size.height);
+    paintOver(pen, s, run, t);
+  }
+
+  const dotSize = (s) => clamp(3.4 * clamp((2000 / sheet.n) ** 0.18, 0.6, 1.6) * s.camera.zoom ** 0.3 * Math.sqrt(Math.min(size.width, size.height) / 420), 2, 9);
+  paintedBy(points, (pen) => sheet && writeDiscs(pen, { sheet, spots, ink, ground: parseColour(state.get().theme.background), size: dotSize(state.get()), ...size }));
+  paintedBy(over, (pen) => sheet && paintOver(pen, { ...state.get(), hover: null }, state.get().runs[digest], time(state.get())));
+
+  function paintOver(pen, s, run, t) {
     const screen = (index) => {
       const [x, y] = positionAt(sheet, t, index);
       return [view.toX(x), view.toY(y)];

@@ -15,7 +15,7 @@ export function createComparePicks({ state, actions }) {
   const tables = { matrix: matrixTable, zones: () => barTable("zones"), ranks: () => barTable("ranks") };
   const figures = Object.entries(drawings).map(([name, drawing]) => h(
     "figure", { class: "ts-compare-chart", "data-name": name },
-    h("figcaption", {}, h("span", { class: "ts-curve-title" }, TITLES[name]), fileButtons({ name: `compare-${name}`, title: TITLES[name], drawing: () => drawing, table: tables[name], theme: () => state.get().theme })),
+    h("figcaption", {}, h("span", { class: "ts-curve-title" }, TITLES[name]), fileButtons({ name: `compare-${name}`, title: TITLES[name], drawing: () => drawing, table: tables[name], theme: () => state.get().theme, caption: () => captionOf(state.get()) })),
     h("div", { class: "ts-compare-scroll" }, drawing),
   ));
   const sources = h("div", { class: "ts-segments", role: "group", "aria-label": "which picks" });
@@ -25,6 +25,7 @@ export function createComparePicks({ state, actions }) {
   const body = h("div", { class: "ts-compare-picks" }, figures);
   const element = h("section", { class: "ts-panel", "aria-label": "Agreement" }, h("div", { class: "ts-panel-head" }, h("h2", { class: "ts-panel-title" }, "Do they learn from the same triplets?"), sources, measures), note, waiting, body);
 
+  const captionOf = (s) => `runs ${s.data.runs.map(({ title }) => title).join(", ")}; step ${s.clock.frames[s.frame]}; picks: ${s.picks}`;
   const block = (s) => s.figures.get(s.data?.agreement);
 
   /** Place of the common step in the block. */

@@ -7,6 +7,7 @@ import { touches } from "./state.js";
 import { tickText } from "./scale.js";
 import { curvePath, labelledFrames, scrubOn, tellTime, timeOfStep, timeScale } from "./timeline.js";
 import { shortNumber } from "./counters.js";
+import { panelFiles } from "./watch_files.js";
 
 const CHARTS = [
   { name: "recall_at_1", title: "R@1", low: 0, high: 1, text: (value) => value.toFixed(2) },
@@ -69,6 +70,29 @@ function valuesAt(chart, s, frame) {
   });
 }
 
+/** Every recorded value: of all runs of the race, or the zones of the watched one. */
+function curveTable(chart, s) {
+  if (chart.stacked) {
+    const run = s.runs[s.run];
+    const kept = STACK.filter(([name]) => run.seriesOf[name]);
+    const rows = run.steps.map((step, i) => [run.name, run.strategy, step, ...kept.map(([name]) => run.seriesOf[name][i])]);
+    return [["run", "strategy", "step", ...kept.map(([, zone]) => `${zone} (share)`)], rows.filter((row) => row.slice(3).some(Number.isFinite))];
+  }
+  const rows = s.race.flatMap(({ digest }) => {
+    const run = s.runs[digest];
+    const values = run?.seriesOf[chart.name] ?? [];
+    const blind = chart.blind ? [run?.seriesOf[chart.blind] ?? []] : [];
+    return Array.from(values, (value, i) => [run.name, run.strategy, run.steps[i], value, ...blind.map((all) => all[i])]).filter((row) => Number.isFinite(row[3]));
+  });
+  return [["run", "strategy", "step", chart.name, ...(chart.blind ? ["of all eligible triplets"] : [])], rows];
+}
+
+/** Which line is whose: the file has no buttons above it. */
+function raceWords(chart, s) {
+  const dashes = { "": "solid" };
+  return chart.stacked ? "from below: hard, semi-hard, easy" : `lines: ${s.race.map(({ title, mark }) => `${title} (${mark?.shape ?? "circle"}${dashes[(mark?.dash ?? []).join("")] ? "" : ", dashed"})`).join(", ")}`;
+}
+
 /** A curve in words: where it begins and ends, and its extremes. */
 function curveInWords(chart, s, run) {
   const last = run.frames.length - 1;
@@ -85,7 +109,8 @@ export function createCurves({ state, actions }) {
     const title = h("div", { class: "ts-curve-title ts-ellipsis", title: chart.title }, chart.title);
     const readout = h("div", { class: "ts-curve-readout", "aria-hidden": "true", hidden: true });
     const words = h("p", { class: "ts-sr" });
-    const element = h("div", { class: "ts-curve", "data-quiet": chart.quiet ?? false, hidden: Boolean(chart.truth) }, h("div", { class: "ts-curve-head" }, title, readout), plot, words);
+    const files = panelFiles({ state, name: chart.name.replaceAll("_", "-"), title: chart.title, element: plot, titled: true, without: ".ts-curve-ghost", table: (s) => curveTable(chart, s), about: (s) => raceWords(chart, s) });
+    const element = h("div", { class: "ts-curve", "data-quiet": chart.quiet ?? false, hidden: Boolean(chart.truth) }, h("div", { class: "ts-curve-head" }, title, readout), plot, words, files);
     return { chart, drawing, cursor, ghost, plot, title, readout, words, element };
   });
   const element = h("section", { class: "ts-curves", "aria-label": "Curves over training" }, all.map((panel) => panel.element));

@@ -5,6 +5,7 @@ import { markIcon } from "./marks.js";
 import { touches } from "./state.js";
 import { findingsOf, severityIcon, stepsOfFinding } from "./findings.js";
 import { waitingText } from "./population.js";
+import { panelFiles } from "./watch_files.js";
 
 const FLASH = 900; // ms
 
@@ -33,8 +34,15 @@ export function createEvents({ state, actions }) {
   const body = h("div", { class: "ts-panel-body ts-events-body" }, quiet, list);
   const element = h(
     "section", { class: "ts-panel ts-events", "aria-label": "What happened here", "data-empty": true },
-    h("div", { class: "ts-panel-head" }, h("h3", { class: "ts-panel-title" }, "What happened here"), summary, others), body,
+    h("div", { class: "ts-panel-head" }, h("h3", { class: "ts-panel-title" }, "What happened here"), summary, others, panelFiles({ state, kinds: ["csv"], name: "what-happened", title: "what happened here", element: body, table: tableOf })), body,
   );
+
+  /** Every finding of the run. */
+  function tableOf(s) {
+    const run = s.runs[s.run];
+    const rows = (findingsOf(s) ?? []).map((finding) => [run.name, run.strategy, finding.step, finding.until, finding.severity, finding.rule, finding.title, finding.evidence, finding.remedy]);
+    return [["run", "strategy", "step", "until step", "severity", "rule", "title", "evidence", "remedy"], rows];
+  }
 
   function go(finding, row) {
     const s = state.get();

@@ -2,6 +2,7 @@
 // it moves here at once, and Python hears where it was let go.
 import { clamp, decimalsFor, fixed, h, percent, setText, svg, wholeNumber } from "./dom.js";
 import { readTheme } from "./theme.js";
+import { fileName, saveMenu } from "./chart_file.js";
 
 const gapCurves = new WeakMap();
 const GAP_EDGE = { left: 46, right: 18, top: 24, bottom: 42 };
@@ -36,13 +37,27 @@ function gapStep(range, wanted) {
 
 const gapText = (value, top) => fixed(value, decimalsFor(top) + (value < top / 20 ? 1 : 0));
 
+/** The curve: the share of pairs in each zone at margins from the axis, the chosen one among them. */
+function gapTable({ gaps, margin, data: { top, unit, pairs } }) {
+  const margins = [...new Set([...Array.from({ length: 200 }, (_, i) => ((i + 1) / 200) * top), margin])].sort((a, b) => a - b);
+  return [[`margin (${unit})`, "chosen", "hard (share)", "semi-hard (share)", "easy (share)", "violating (share)", "pairs"], margins.map((value) => {
+    const shares = gapShares(gaps, value);
+    return [value, value === margin ? 1 : 0, shares.hard, shares.semi, shares.easy, shares.violating, pairs];
+  })];
+}
+
 function createGapCurve(root) {
   const figure = svg("svg", { class: "ts-gap-figure", role: "presentation" });
   const slider = h("div", { class: "ts-gap-handle", role: "slider", tabindex: "0", "aria-label": "Margin", "aria-orientation": "horizontal" });
   const stage = h("div", { class: "ts-gap-stage" }, figure, slider);
   const bar = h("div", { class: "ts-gap-bar", "aria-hidden": "true" });
   const words = h("p", { class: "ts-gap-words" });
-  const element = h("section", { class: "ts-instrument ts-gap", "aria-label": "Share of pairs that violate, against the margin" }, stage, bar, words);
+  const files = saveMenu({
+    title: "Share of pairs that violate, against the margin", titled: true, element: () => picture, table: () => gapTable(made), theme: () => readTheme(element), without: ".ts-gap-handle",
+    name: () => fileName("violating-pairs-by-margin", "margin", made.margin), caption: () => words.textContent,
+  });
+  const picture = h("div", { class: "ts-gap-picture" }, stage, bar);
+  const element = h("section", { class: "ts-instrument ts-gap", "aria-label": "Share of pairs that violate, against the margin" }, picture, words, files);
   root.append(element);
   const made = { element, figure, slider, stage, bar, words, given: null, data: null, gaps: [], margin: 0, sent: null, dragging: false, width: 0 };
 

@@ -3,6 +3,7 @@
 import { fixed, h, setText, svg, wholeNumber } from "./dom.js";
 import { touches } from "./state.js";
 import { asideFrame, finePercent, plainMargin, violationsAt } from "./population.js";
+import { panelFiles, unitOf } from "./watch_files.js";
 
 const GAP_HEIGHT = 224;
 const GAP_PAD = { left: 40, right: 10, top: 22, bottom: 20 };
@@ -20,12 +21,13 @@ export function createGaps({ state }) {
   const zones = Object.fromEntries(GAP_ZONES.map((zone) => [zone, h("span", {})]));
   const legend = h("div", { class: "ts-gap-legend" }, GAP_ZONES.map((zone) => h("span", { "data-zone": zone }, h("i", { class: "ts-gap-swatch", "data-zone": zone }), `${zone} `, zones[zone])));
   const drawing = svg("svg", { class: "ts-gap-drawing", height: GAP_HEIGHT, "aria-hidden": "true" });
+  const picture = h("div", {}, legend, drawing);
   const words = h("p", { class: "ts-sr" });
   const whatIf = h("p", { class: "ts-readout" });
   const element = h("div", { class: "ts-part ts-gaps" },
-    h("div", { class: "ts-part-head" }, title),
+    h("div", { class: "ts-part-head" }, title, panelFiles({ state, name: "gaps", title: "gaps", element: picture, table: tableOf, titled: true })),
     h("div", { class: "ts-part-note" }, h("span", { class: "ts-ellipsis", title: "gap = d(a,n) − d(a,p) of every triplet of the cohort. Heights are counts on a log scale; both axes stay the same over the run." }, "d(a,n) − d(a,p) of every cohort triplet; axes fixed over the run")),
-    legend, drawing, whatIf, words);
+    picture, whatIf, words);
   const bars = Object.fromEntries(GAP_ZONES.map((zone) => [zone, svg("path", { class: "ts-gap-bars", "data-zone": zone })]));
   const hatches = { "semi-hard": svg("path", { fill: "url(#ts-gap-dots)" }), easy: svg("path", { fill: "url(#ts-gap-hatch)" }) };
   const ghost = svg("path", { class: "ts-gap-ghost" });
@@ -131,6 +133,15 @@ export function createGaps({ state }) {
     const counts = zoneCounts(aside, f);
     for (const zone of GAP_ZONES) setText(zones[zone], counts.eligible ? `${finePercent(counts[zone] / counts.eligible)}` : "–");
     setText(title, `Gaps at step ${aside.frames[f]}`);
+  }
+
+  /** Every bin of the histogram; of the two that are open, one edge is left out. */
+  function tableOf(s) {
+    const [run, aside] = [s.runs[s.run], s.asides[s.run]];
+    const f = asideFrame(aside, run, s.frame);
+    const [zero, margin] = [edgeNear(aside, 0), edgeNear(aside, aside.margin)];
+    const rows = Array.from({ length: bins(aside) }, (_, i) => [run.name, run.strategy, aside.frames[f], aside.gap_edges[i], aside.gap_edges[i + 1], aside.gap_counts[f * bins(aside) + i], i < zero ? "hard" : i < margin ? "semi-hard" : "easy"]);
+    return [["run", "strategy", "step", unitOf(run, "gap from"), unitOf(run, "gap to"), "triplets of the cohort", "zone"], rows];
   }
 
   function tell(aside, f) {

@@ -5,6 +5,8 @@ import { touches } from "./state.js";
 import { labelledFrames, scrubOn, timeScale } from "./timeline.js";
 import { asideFrame, classesByViolation, finePercent, shareColour, nameElement, shareGradient, shortClass, violationsAt, wholeClass } from "./population.js";
 
+import { panelFiles } from "./watch_files.js";
+
 const HEAT_HEIGHT = 224;
 const HEAT_ROW = { least: 14, most: 112 };
 const HEAT_SCALE = [0, 0.05, 0.25, 0.5, 1];
@@ -39,10 +41,12 @@ export function createHeatmap({ state, actions }) {
   const axis = svg("svg", { class: "ts-heat-axis", height: 18, "aria-hidden": "true" });
   const readout = h("p", { class: "ts-readout" });
   const reading = h("span", { class: "ts-ellipsis", title: "The class is the anchor's. A click on a row filters every panel by it; dragging moves time." });
+  const picture = h("div", {}, scroll, axis);
+  const files = panelFiles({ state, name: "violations-by-class", title: "violating share by class", element: picture, table: tableOf, titled: true, without: ".ts-heat-ghost, .ts-heat-light", about: () => `${reading.textContent}; columns are recorded steps` });
   const element = h("div", { class: "ts-part ts-heat" },
-    h("div", { class: "ts-part-head" }, h("h4", { class: "ts-part-title" }, "Violating share by class"), sort, all),
+    h("div", { class: "ts-part-head" }, h("h4", { class: "ts-part-title" }, "Violating share by class"), sort, all, files),
     h("div", { class: "ts-part-note" }, reading, legend),
-    scroll, axis, readout);
+    picture, readout);
 
   let byViolation = false;
   let showAll = false;
@@ -61,6 +65,16 @@ export function createHeatmap({ state, actions }) {
     const now = state.get().hoverClasses;
     if (c === null ? now !== null : now?.[0] !== c || now[1] !== null) state.set({ hoverClasses: c === null ? null : [c, null] });
   };
+
+  /** Every class at every frame, also those that the list leaves out. */
+  function tableOf(s) {
+    const [run, aside] = [s.runs[s.run], s.asides[s.run]];
+    const rows = aside.frames.flatMap((step, f) => aside.class_names.map((name, c) => {
+      const { eligible, violating, hard } = violationsAt(aside, f, c);
+      return [run.name, run.strategy, step, name, eligible, violating, hard, eligible ? violating / eligible : null];
+    }));
+    return [["run", "strategy", "step", "class of anchor", "triplets of the cohort", "violating", "hard", "violating share"], rows];
+  }
 
   function arrange(aside) {
     const many = aside.classes > Math.floor(HEAT_HEIGHT / HEAT_ROW.least);

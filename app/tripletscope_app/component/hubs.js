@@ -4,6 +4,7 @@ import { className, sampleName, shortName } from "./store.js";
 import { touches } from "./state.js";
 import { paintThumb, thumbElement } from "./sprite.js";
 import { finePercent, mostPicked, nameElement } from "./population.js";
+import { panelFiles } from "./watch_files.js";
 
 const HUBS_SHOWN = 10;
 const HUB_THUMB = 22;
@@ -26,9 +27,21 @@ export function createHubs({ state, actions, sprites }) {
   const note = h("span", { class: "ts-hub-sentence" });
   const list = h("ol", { class: "ts-hubs" });
   const element = h("div", { class: "ts-part ts-hubs-part" },
-    h("div", { class: "ts-part-head" }, h("h4", { class: "ts-part-title" }, "Most picked negatives")),
+    h("div", { class: "ts-part-head" }, h("h4", { class: "ts-part-title" }, "Most picked negatives"), panelFiles({ state, name: "most-picked", title: "most picked negatives", element: list, table: tableOf, titled: true, about: () => `picks by ${told.strategy} from step ${told.steps?.[0]} to ${told.steps?.[1]}` })),
     h("div", { class: "ts-part-note ts-part-note-tall" }, note), list);
   let entries = []; // {index, element, thumb}
+  let told = { top: [], total: 0, strategy: "" };
+
+  /** The rows of the list. */
+  function tableOf(s) {
+    const run = s.runs[s.run];
+    const rows = told.top.map(({ row, count }, i) => {
+      const index = probeIndex(run, row);
+      const known = index === null ? [null, null] : [sampleName(run, index), className(run, index)];
+      return [run.name, told.strategy, ...told.steps, i + 1, row, ...known, count, count / Math.max(1, told.total)];
+    });
+    return [["run", "picked by", "from step", "to step", "rank", "row of the data set", "id", "class", "picks", "share of all picks"], rows];
+  }
 
   function rowOf(run, { row, count }, total, most) {
     const index = probeIndex(run, row);
@@ -55,8 +68,9 @@ export function createHubs({ state, actions, sprites }) {
     return { index, thumb, element: h("li", {}, button) };
   }
 
-  function draw(run, aside, strategy, span, total) {
+  function draw(run, aside, strategy, span, total, chosen) {
     const hubs = mostPicked(aside, strategy, span, HUBS_SHOWN);
+    told = { top: hubs.top, total, strategy: chosen, steps: span.map((f) => aside.frames[f]) };
     entries = hubs.top.map((hub) => rowOf(run, hub, Math.max(1, total), hubs.top[0].count));
     list.replaceChildren(...entries.map((entry) => entry.element));
     setText(note, hubs.top.length ? hubSentence(hubs, total, aside.hubs_exact).replaceAll(" %", "\u00a0%") : "Nothing was picked in these steps.");
@@ -65,8 +79,8 @@ export function createHubs({ state, actions, sprites }) {
 
   return {
     element,
-    update(s, changed, run, aside, { strategy, span, picks, fresh }) {
-      if (fresh) draw(run, aside, strategy, span, picks.total);
+    update(s, changed, run, aside, { strategy, span, picks, fresh, chosen }) {
+      if (fresh) draw(run, aside, strategy, span, picks.total, chosen);
       if (fresh || touches(changed, "sprites", "theme")) for (const { thumb, index } of entries) if (thumb) paintThumb(thumb, run, index, HUB_THUMB, sprites);
       if (fresh || touches(changed, "hover", "anchor", "focus", "hoverClasses")) {
         for (const entry of entries) {

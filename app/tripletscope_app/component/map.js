@@ -6,16 +6,20 @@ import { touches } from "./state.js";
 import { currentAnswer } from "./answers.js";
 import { homeCamera, projection } from "./camera.js";
 import { createGlPoints } from "./map_gl.js";
-import { createFlatPoints } from "./map_2d.js";
+import { createFlatPoints, writeDiscs } from "./map_2d.js";
 import { frameShape, framesAround, paintClassNames, paintScaleBar, paintTrail, paintZoneNames, paintZones, positionAt } from "./map_paint.js";
 import { FOOT, paintPin, ringPoint, paintThumbs, placePins } from "./map_pins.js";
 import { badgeText, spaceMeaning, ownSheet, shownSheet } from "./space.js";
 import { colourMode, createInk, litClasses } from "./map_ink.js";
-import { createLineLegend, paintLines } from "./map_lines.js";
+import { className, sampleName } from "./store.js";
+import { createLineLegend, paintLines, picksByNegative } from "./map_lines.js";
 import { createClassList, createColourKey, createColourMenu, createFilterChip } from "./map_legend.js";
 import { createSpaceControl } from "./map_space.js";
-import { createCard, lostText, mapSentence } from "./map_words.js";
+import { createCard, lostText, mapSentence, trueDistance } from "./map_words.js";
 import { handleMap } from "./map_hands.js";
+import { paintedBy } from "./snapshot.js";
+import { createSvgPen } from "./svg_pen.js";
+import { panelFiles, tableWith, unitOf } from "./watch_files.js";
 
 const CARD_DELAY = 125;
 const CARD_GRACE = 260;
@@ -62,8 +66,12 @@ export function createMap({ state, actions, sprites }) {
     button("whole run", "\u2922", () => sheet && actions.cameraHome()),
   );
   const card = createCard(sprites);
-  const element = h(
-    "section", { class: "ts-map", "aria-label": "Map" },
+  const element = h("section", { class: "ts-map", "aria-label": "Map" });
+  controls.append(panelFiles({
+    state, name: "map", title: "map", element, table: tableOf, space: () => [sheet.name, badgeText(state.get(), sheet)], anchored: true,
+    without: ".ts-map-controls, .ts-map-bar > :not(.ts-badge), .ts-badge-meaning, .ts-map-hint, .ts-card, .ts-class-panel, .ts-map-job",
+  }));
+  element.append(
     surface, top, meaning, classes.panel, foot, note, hint, controls, card.element, told, pointed,
   );
 
@@ -195,14 +203,20 @@ export function createMap({ state, actions, sprites }) {
     // A canvas that nobody touches costs the browser nothing.
     const ground = ringed || sheet.exact ? penOf(under) : null;
     ringed = sheet.exact;
-    let rings = null;
-    if (found && sheet.exact && run.distance !== "cosine" && !left) {
-      const [anchor, positive] = [positionAt(sheet, s.t, s.anchor), positionAt(sheet, s.t, found.positive)];
-      const known = [...anchor, ...positive].every(Number.isFinite);
-      rings = known ? paintZones(ground, { view, run: found.run, colours: s.zoneColours, ...size, anchor, positive }) : null;
-    }
+    const rings = left ? null : paintRings(ground, s, found);
+    note.hidden = !paintOver(penOf(over), s, { found, rings, left });
+  }
 
-    const pen = penOf(over);
+  function paintRings(pen, s, found) {
+    if (!found || !sheet.exact || sheet.run.distance === "cosine") return null;
+    const [anchor, positive] = [positionAt(sheet, s.t, s.anchor), positionAt(sheet, s.t, found.positive)];
+    if (![...anchor, ...positive].every(Number.isFinite)) return null;
+    return paintZones(pen, { view, run: found.run, colours: s.zoneColours, ...size, anchor, positive });
+  }
+
+  /** What lies over the points; true where they are all in one dot. */
+  function paintOver(pen, s, { found, rings, left }) {
+    const { run } = sheet;
     const screen = (index) => screenOf(s.t, index, left);
     const shape = frameShape(sheet, s.frame);
     const collapsed = shape.radius * view.scale < 9 && !left;
@@ -219,8 +233,8 @@ export function createMap({ state, actions, sprites }) {
     for (const pin of pinned) paintPin(pen, pin, run, sprite, s.theme);
     if (s.hover) ringPoint(pen, screen(s.hover.index), s.theme);
     if (sheet.exact) paintScaleBar(pen, { view, run, margin: s.margin ?? run.margin, theme: s.theme, ...size });
-    note.hidden = !collapsed;
     if (collapsed) placeNote(shape);
+    return collapsed;
   }
 
   function drawPoints(s, ink, left) {
@@ -228,10 +242,41 @@ export function createMap({ state, actions, sprites }) {
     if (key === drawnPoints) return;
     drawnPoints = key;
     const [at, next, blend] = framesAround(sheet, s.t);
+    drawer.draw({ sheet, at, next, blend, view, left, ink, spots: spotsNow, ground: parseColour(s.theme.background), size: dotSize(s), ratio: size.ratio });
+  }
+
+  function dotSize(s) {
     // Many points are drawn smaller, or fifty thousand would be one patch; few are drawn larger.
     const crowd = clamp((2000 / sheet.n) ** 0.18, 0.6, 1.6);
-    const dot = clamp(4.6 * crowd * s.camera.zoom ** 0.3 * Math.sqrt(Math.min(size.width, size.height) / 420), 2.6, 12);
-    drawer.draw({ sheet, at, next, blend, view, left, ink, spots: spotsNow, ground: parseColour(s.theme.background), size: dot, ratio: size.ratio });
+    return clamp(4.6 * crowd * s.camera.zoom ** 0.3 * Math.sqrt(Math.min(size.width, size.height) / 420), 2.6, 12);
+  }
+
+  // --- for files ---
+
+  const now = () => [state.get(), currentAnswer(state.get())];
+  paintedBy(under, (pen) => sheet && paintRings(pen, ...now()));
+  paintedBy(points, (pen) => {
+    const [s] = now();
+    if (sheet) writeDiscs(pen, { sheet, spots: spotsNow, ink: inkOf(s, sheet, palette), ground: parseColour(s.theme.background), size: dotSize(s), ...size });
+  });
+  paintedBy(over, (pen) => {
+    const [s, found] = now();
+    // The rings lie on the canvas below; here their radii are wanted, for the names of the zones.
+    const rings = sheet && paintRings(createSvgPen(), s, found);
+    if (sheet) paintOver(pen, { ...s, hover: null }, { found, rings, left: null });
+  });
+
+  /** Every sample: its place, what it is to the anchor, and its true distance where somebody knows it. */
+  function tableOf(s) {
+    const { run } = sheet;
+    const found = currentAnswer(s);
+    const picked = found ? picksByNegative(s, found) : new Map();
+    const roleOf = (i) => (i === s.anchor ? "anchor" : i === found?.positive ? "positive" : (picked.get(i) ?? []).map(({ title }) => `picked by ${title}`).join("; "));
+    const rows = Array.from({ length: sheet.n }, (_, i) => {
+      const [x, y] = positionAt(sheet, s.frame, i);
+      return [sampleName(run, i), className(run, i), x, y, trueDistance(s, sheet, found, i), roleOf(i)];
+    });
+    return tableWith(s, ["id", "class", `x (${sheet.name})`, `y (${sheet.name})`, unitOf(run, "distance to anchor"), "role"], rows);
   }
 
   function drawNames(pen, s, screen) {

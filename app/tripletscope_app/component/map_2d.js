@@ -1,6 +1,30 @@
 // The same points without WebGL: remote desktops and locked-down browsers still see the map.
 import { rgba } from "./theme.js";
 
+export const MOST_DISCS = 20_000; // in a file; more points are one picture in it, painted at the file's own size
+const DISC_GRAIN = 3; // pixels of that picture for each of the page
+
+/** The points for a pen that writes: discs as the canvas shows them, or one picture where they are too many. */
+export function writeDiscs(pen, { sheet, spots, ink, ground, size, width, height }) {
+  const places = spots();
+  if (sheet.n > MOST_DISCS) {
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [Math.round(width * DISC_GRAIN), Math.round(height * DISC_GRAIN)];
+    createFlatPoints(canvas).draw({ sheet, spots, ink, ground, size, ratio: DISC_GRAIN });
+    pen.drawImage(canvas, 0, 0, canvas.width, canvas.height, 0, 0, width, height);
+    return;
+  }
+  const discs = [];
+  for (let k = 0; k < sheet.n; k++) {
+    const i = ink.order ? ink.order[k] : k;
+    const [x, y] = [places[2 * i], places[2 * i + 1]];
+    const colour = ink.inks[ink.of[i]];
+    const radius = ((colour[3] === 255 ? 1.4 : 1) * size) / 2 - 0.3;
+    if (x > -radius && y > -radius && x < width + radius && y < height + radius) discs.push({ x, y, radius, colour });
+  }
+  pen.discs(discs, rgba(ground));
+}
+
 /** A drawer of points on a plain canvas, with the interface of the WebGL one. */
 export function createFlatPoints(canvas) {
   const context = canvas.getContext("2d");

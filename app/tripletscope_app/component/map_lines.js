@@ -6,6 +6,7 @@ import { distanceTo, pickOf } from "./answers.js";
 import { rulerScale, tickText } from "./scale.js";
 import { rgba } from "./theme.js";
 import { rampColour } from "./map_ink.js";
+import { pathOf } from "./svg_pen.js";
 
 const FAINTEST = 0.36; // of the ramp: far lines still stand out from the ground
 
@@ -107,7 +108,7 @@ function paintMarks(pen, list, from, to, theme) {
     const share = 0.66 - (i - (list.length - 1) / 2) * step;
     pen.save();
     pen.translate(from[0] + (to[0] - from[0]) * share, from[1] + (to[1] - from[1]) * share);
-    const mark = new Path2D(shapePath(strategy.mark?.shape, 5));
+    const mark = pathOf(pen, shapePath(strategy.mark?.shape, 5));
     pen.lineWidth = 3;
     pen.lineJoin = "round";
     pen.strokeStyle = theme.background;

@@ -4,6 +4,8 @@ import { rgba } from "./theme.js";
 import { touches } from "./state.js";
 import { finePercent, inkOn, nameElement, shareColour, shortClass, wholeClass } from "./population.js";
 
+import { panelFiles } from "./watch_files.js";
+
 const MATRIX_MOST = 24; // classes with a row of their own; beyond, the most picked ones and "others"
 const MATRIX_TOP = 17;
 const MATRIX_HEIGHT = 282;
@@ -46,10 +48,12 @@ export function createMatrix({ state, actions }) {
   const light = h("div", { class: "ts-matrix-light", hidden: true });
   const chosen = h("div", { class: "ts-matrix-light ts-matrix-chosen", hidden: true });
   const readout = h("p", { class: "ts-readout" });
+  const picture = h("div", { class: "ts-matrix-box", style: { height: `${MATRIX_HEIGHT}px` } }, grid, light, chosen);
+  const files = panelFiles({ state, name: "who-for-whom", title: "who is picked for whom", element: picture, table: pickTable, titled: true, without: ".ts-matrix-light", about: () => `${note.textContent}; picks by ${shown.chosen} in ${shown.where}` });
   const element = h("div", { class: "ts-part ts-matrix-part" },
-    h("div", { class: "ts-part-head" }, h("h4", { class: "ts-part-title" }, "Who is picked for whom"), normalise),
+    h("div", { class: "ts-part-head" }, h("h4", { class: "ts-part-title" }, "Who is picked for whom"), normalise, files),
     h("div", { class: "ts-part-note" }, note),
-    h("div", { class: "ts-matrix-box", style: { height: `${MATRIX_HEIGHT}px` } }, grid, light, chosen), readout);
+    picture, readout);
 
   let byRow = false;
   let shown = { rows: [], columns: [], table: [], sums: [], total: 0, where: "" };
@@ -58,6 +62,14 @@ export function createMatrix({ state, actions }) {
   let sizes = { gutter: 0, top: 0, width: 0, height: 0 };
   let stop = [0, 0]; // the cell that the Tab key comes to
   let asideNow = null;
+
+  /** Every pair of classes that was picked, also those that the grid lumps together. */
+  function pickTable(s) {
+    const run = s.runs[s.run];
+    const [first, last] = [shown.span[0], shown.span[1]].map((f) => asideNow.frames[f]);
+    const rows = [...shown.by].sort((a, b) => b[1] - a[1] || a[0] - b[0]).map(([code, count]) => [run.name, shown.chosen, first, last, asideNow.class_names[Math.floor(code / asideNow.classes)], asideNow.class_names[code % asideNow.classes], count]);
+    return [["run", "picked by", "from step", "to step", "class of anchor", "class of negative", "picks"], rows];
+  }
 
   const nameOf = (c, most = 11) => (c === OTHERS ? "others" : shortClass(asideNow, c, most));
 
@@ -188,11 +200,11 @@ export function createMatrix({ state, actions }) {
   return {
     element,
     /** `picks` = picksByClass(…) of the strategy and span on screen, `where` the span in words. */
-    update(s, changed, aside, { picks, where, fresh }) {
+    update(s, changed, aside, { picks, where, fresh, chosen: whose, span }) {
       asideNow = aside;
       if (fresh || touches(changed, "theme", "size")) {
         const { rows, columns } = classesShown(aside, picks.by);
-        shown = { rows, columns, ...tableOf(aside, picks.by, rows, columns), total: picks.total, where };
+        shown = { rows, columns, ...tableOf(aside, picks.by, rows, columns), total: picks.total, by: picks.by, where, chosen: whose, span };
         build(aside);
         paint(s);
         mark(s);

@@ -2,6 +2,7 @@
 import { h, setText, svg, wholeNumber } from "./dom.js";
 import { touches } from "./state.js";
 import { timeScale } from "./timeline.js";
+import { panelFiles } from "./watch_files.js";
 import { asideFrame, finePercent, nameElement, pairCurve, pairsAt, setName, wholeClass } from "./population.js";
 
 const PAIRS_SHOWN = 8;
@@ -26,10 +27,18 @@ export function createPairs({ state, actions }) {
   const list = h("div", { class: "ts-classpairs", role: "group", "aria-label": "Pairs of classes, anchor to negative" });
   const none = h("p", { class: "ts-part-none", hidden: true }, "No triplet of the cohort violates the margin at this step.");
   const element = h("div", { class: "ts-part ts-classpairs-part" },
-    h("div", { class: "ts-part-head" }, title),
+    h("div", { class: "ts-part-head" }, title, panelFiles({ state, name: "pairs", title: "pairs that violate most", element: list, table: tableOf, titled: true, about: () => "bar: share now; line: share over the run" })),
     h("div", { class: "ts-part-note" }, h("span", { class: "ts-ellipsis", title: "Most violating triplets first. The bar and the number are the share of the pair's triplets at this step; the line is that share over the run, from 0 to 100 %, and stops where the pair is not among the hundred worst." },
       "anchor → negative; bar now, line over the run")),
     list, none);
+  /** All pairs that were kept at the frame, the list's eight first. */
+  function tableOf(s) {
+    const [run, aside] = [s.runs[s.run], s.asides[s.run]];
+    const f = asideFrame(aside, run, s.frame);
+    const told = pairsAt(aside, f, Infinity).map(({ anchor, negative, violating, eligible }) => [run.name, run.strategy, aside.frames[f], aside.class_names[anchor], aside.class_names[negative], violating, eligible, violating / eligible]);
+    return [["run", "strategy", "step", "class of anchor", "class of negative", "violating", "triplets of the cohort", "violating share"], told];
+  }
+
   const rows = Array.from({ length: PAIRS_SHOWN }, () => {
     const [anchor, negative] = [nameElement(), nameElement()];
     const fill = h("i", {});

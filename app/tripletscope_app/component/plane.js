@@ -14,6 +14,9 @@ import { paintColumnLine, paintDensity, paintLensFrame, paintLensWays, paintOwn,
 import { planeFrame } from "./plane_axes.js";
 import { createPlaneLegend } from "./plane_legend.js";
 import { laneStrategy } from "./ruler.js";
+import { sampleName } from "./store.js";
+import { paintedBy } from "./snapshot.js";
+import { panelFiles, tableWith, unitOf } from "./watch_files.js";
 
 const PLANE_PAD = { left: 48, right: 6, top: 6, bottom: 40 };
 const PLANE_REACH = 9; // px around a mark that count as on it
@@ -38,7 +41,7 @@ export function createPlane({ state, actions }) {
   const spoken = h("p", { class: "ts-sr", "aria-live": "polite" });
   const element = h(
     "section", { class: "ts-panel ts-plane", "aria-label": "Triplet plane" },
-    h("div", { class: "ts-panel-head ts-plane-head" }, h("div", { class: "ts-panel-title" }, "Triplet plane"), batch),
+    h("div", { class: "ts-panel-head ts-plane-head" }, h("div", { class: "ts-panel-title" }, "Triplet plane"), batch, panelFiles({ state, name: "plane", title: "triplet plane", element: body, table: tableOf, titled: true, anchored: true, about: () => words.textContent })),
     reading, body, words, summary, spoken,
   );
 
@@ -145,8 +148,7 @@ export function createPlane({ state, actions }) {
 
   // --- drawing ---
 
-  function drawGround(s, run) {
-    const pen = penOf(ground);
+  function drawGround(s, run, pen = penOf(ground)) {
     const look = lookOf(s, run);
     const margin = marginOn(s);
     paintPlaneZones(pen, whole, margin, look);
@@ -165,8 +167,7 @@ export function createPlane({ state, actions }) {
     frameDrawing.replaceChildren(...planeFrame(whole, marginOn(s), { softMargin: run.soft_margin, quiet: Boolean(lens) }));
   }
 
-  function drawMarks(s, run) {
-    const pen = penOf(marks);
+  function drawMarks(s, run, pen = penOf(marks)) {
     const look = lookOf(s, run);
     const strategy = laneStrategy(s);
     const colour = markColour(strategy?.mark, s.theme.dark);
@@ -212,6 +213,23 @@ export function createPlane({ state, actions }) {
     const now = pointed?.triplet ? tripletWords(run, pointed.triplet, title) : pointed?.cell ? cellCountWords(pointed.cell) : picked ? `${title}'s pick here: ${tripletNumbers(picked)}${whatIf}` : whatIf.trim();
     setText(words, now);
     if (!s.playing && !s.dragging) setText(summary, planeWords(run, s.frame, counts, picks, title, own));
+  }
+
+  // --- for files ---
+
+  paintedBy(ground, (pen) => whole && drawGround(state.get(), state.get().runs[state.get().run], pen));
+  paintedBy(marks, (pen) => whole && drawMarks(state.get(), state.get().runs[state.get().run], pen));
+  paintedBy(over, () => {}); // what is pointed at is nobody's result
+
+  /** Marks first, then the cells of the batch's density. */
+  function tableOf(s) {
+    const run = s.runs[s.run];
+    const idOf = (index) => (index === null ? null : sampleName(run, index));
+    const strategy = laneStrategy(s)?.name ?? null;
+    const marks = [...own.map((triplet) => [triplet, "triplet of the anchor", null]), ...picks.map((triplet) => [triplet, triplet.would ? "would be picked" : "picked", strategy])];
+    const rows = marks.map(([t, what, by]) => [what, by, idOf(t.anchor), idOf(t.positive), idOf(t.negative), t.dap, t.dan, t.gap, t.zone, 1, null]);
+    const cells = (density?.cells ?? []).map((cell) => ["cell of all eligible triplets", null, null, null, null, cell.dap, cell.dan, null, null, cell.count, cell.width]);
+    return tableWith(s, ["what", "picked by", "anchor", "positive", "negative", unitOf(run, "d(a,p)"), unitOf(run, "d(a,n)"), unitOf(run, "gap"), "zone", "triplets", unitOf(run, "cell width")], [...rows, ...cells]);
   }
 
   // --- pointer ---

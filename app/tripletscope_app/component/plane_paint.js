@@ -2,6 +2,7 @@
 // easy, a solid and a dashed line between them), then the batch as grey, then triplets one by one.
 import { gapLine, shadeOf } from "./plane_space.js";
 import { shapePath } from "./marks.js";
+import { pathOf } from "./svg_pen.js";
 
 const PLANE_HATCH = 8;
 
@@ -123,7 +124,7 @@ function planeHolds(view, { dap, dan }) {
 
 /** Picks as the strategy's shape, with a seam so that they stay readable on the grey. */
 export function paintPicks(pen, view, picks, { mark, colour, size }, look) {
-  const shape = new Path2D(shapePath(mark?.shape, size));
+  const shape = pathOf(pen, shapePath(mark?.shape, size));
   pen.lineWidth = 1.6;
   for (const pick of picks) {
     if (!planeHolds(view, pick) && view.lens) continue;

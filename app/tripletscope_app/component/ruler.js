@@ -1,8 +1,8 @@
 // The distance ruler: how far every candidate is from the anchor, which zone it lies in, and who would pick whom.
 import { clamp, decimalsFor, easeInOut, fixed, h, reducedMotion, setText, svg } from "./dom.js";
-import { className, shortName } from "./store.js";
+import { className, sampleName, shortName } from "./store.js";
 import { touches } from "./state.js";
-import { currentAnswer, distanceTo, pickOf } from "./answers.js";
+import { chancesOf, currentAnswer, distanceTo, pickOf, zoneOf } from "./answers.js";
 import { markColour } from "./marks.js";
 import { rulerScale } from "./scale.js";
 import { paintThumb, thumbElement } from "./sprite.js";
@@ -18,6 +18,7 @@ import { createGhosts, outsidersOf, outsideWords } from "./ghosts.js";
 import { createRulerNotes, notesArrowHead } from "./ruler_notes.js";
 import { noAnswerWords } from "./sentence.js";
 import { termsOf } from "./terms.js";
+import { panelFiles, tableWith, unitOf } from "./watch_files.js";
 
 const SLIDE = 260; // ms for the zones to slide to another positive
 // What redraws the ruler, and what only lights something on it.
@@ -60,10 +61,9 @@ export function createRuler({ state, actions, sprites }) {
     others: toggleOf("others", ""),
     notes: toggleOf("notes", "show or hide the notes"),
   };
-  const element = h(
-    "section", { class: "ts-ruler", "aria-label": "Distance ruler" },
-    h("div", { class: "ts-panel-head" }, title, candidates, legend, h("div", { class: "ts-toggles" }, Object.values(toggles))), plot,
-  );
+  const element = h("section", { class: "ts-ruler", "aria-label": "Distance ruler" });
+  const files = panelFiles({ state, name: "ruler", title: "distance ruler", element, table: rulerTable, anchored: true, without: ".ts-toggles, .ts-margin-knob, .ts-margin-reset, .ts-lane-scroll, .ts-ghost-card" });
+  element.append(h("div", { class: "ts-panel-head" }, title, candidates, legend, h("div", { class: "ts-toggles" }, Object.values(toggles)), files), plot);
 
   const swarm = createSwarm({ layer, state, actions, sprites });
   const laneNames = createLaneNames({ layer: plot, state, actions });
@@ -238,6 +238,30 @@ export function createRuler({ state, actions, sprites }) {
 /** The strategy whose lane is chosen. */
 export function laneStrategy(s) {
   return s.strategies.find((strategy) => strategy.name === s.lane) ?? s.strategies[0];
+}
+
+/** The ruler as a table: every candidate, its zone for the chosen positive, and who would pick it. */
+function rulerTable(s) {
+  const found = currentAnswer(s);
+  const run = s.runs[s.run];
+  const drawing = found ? s.strategies.filter((strategy) => chancesOf(found.answer, found.at, strategy, found.positive)) : [];
+  const columns = ["role", "id", "class", unitOf(run, "distance to anchor"), unitOf(run, "gap"), "zone", "chosen or picked by", ...drawing.map(({ name }) => `chance by ${name} (largest = 1)`)];
+  if (!found) return tableWith(s, columns, []);
+  const { answer, at, positive } = found;
+  const near = distanceTo(answer, at, positive);
+  const picks = s.strategies.map((strategy) => [strategy, pickOf(answer, at, strategy, positive)]).filter(([, pick]) => pick.kind === "pick");
+  const chances = drawing.map((strategy) => chancesOf(answer, at, strategy, positive));
+  const positives = answer.positives.map((sample) => {
+    const bringing = picks.filter(([, pick]) => pick.own && pick.positive === sample).map(([{ name }]) => `brought by ${name}`);
+    return ["positive", sampleName(run, sample), className(run, sample), distanceTo(answer, at, sample), null, null, [...(sample === positive ? ["chosen"] : []), ...bringing].join("; "), ...drawing.map(() => null)];
+  });
+  const negatives = answer.negatives.map((sample, i) => {
+    const far = distanceTo(answer, at, sample);
+    const gap = Math.fround(far - near);
+    const by = picks.filter(([, pick]) => pick.negative === sample).map(([{ name }]) => name);
+    return ["negative", sampleName(run, sample), className(run, sample), far, gap, Number.isFinite(gap) ? zoneOf(gap, found.run.margin) : null, by.join("; "), ...chances.map((all) => all[i])];
+  });
+  return tableWith(s, columns, [...positives, ...negatives]);
 }
 
 /** "Euclidean distance", whatever way the run spells it. */

@@ -14,6 +14,9 @@ import { cellDescription, cellWords, columnWords } from "./strip_words.js";
 import { createStripLabels } from "./strip_labels.js";
 import { paintStripColumn, paintStripHolding, paintStrip, stripLayout, stripLook } from "./strip_paint.js";
 import { laneStrategy } from "./ruler.js";
+import { className, sampleName } from "./store.js";
+import { paintedBy } from "./snapshot.js";
+import { panelFiles, unitOf } from "./watch_files.js";
 
 const STRIP_HEIGHT = 346; // px that the rows share where they are few
 const STRIP_ROW_LIMITS = [20, 43];
@@ -53,7 +56,7 @@ export function createStrip({ state, actions, sprites }) {
   );
   const element = h(
     "section", { class: "ts-panel ts-strip", "aria-label": "Film strip" },
-    h("div", { class: "ts-panel-head ts-strip-head" }, h("div", { class: "ts-panel-title" }, "Film strip: picks over time"), buttons),
+    h("div", { class: "ts-panel-head ts-strip-head" }, h("div", { class: "ts-panel-title" }, "Film strip: picks over time"), buttons, panelFiles({ state, name: "film-strip", title: "film strip: picks over time", element: body, table: tableOf, titled: true, anchored: true, without: ".ts-strip-row, [data-which=ghost]" })),
     reading, body, h("div", { class: "ts-strip-foot" }, words, legend), column, spoken,
   );
 
@@ -129,6 +132,7 @@ export function createStrip({ state, actions, sprites }) {
 
   function drawBase(s, run) {
     const pen = penOf(base, size.width, box.height);
+    paintedBy(base, (file) => rows && paintStrip(file, rows, box, lookOf(state.get(), run)));
     if (rows) paintStrip(pen, rows, box, lookOf(s, run));
     for (const magnifier of magnifiers) magnifier.key = "";
   }
@@ -149,6 +153,7 @@ export function createStrip({ state, actions, sprites }) {
     const key = [stamp, frame, width, s.theme.key, Boolean(sprites.sheet(run))].join();
     if (key !== magnifier.key) {
       magnifier.key = key;
+      paintedBy(canvas, (file) => rows && paintStripColumn(file, rows, frame, { width, rowHeight: box.rowHeight }, lookOf(state.get(), run)));
       glass.style.width = `${width}px`;
       glass.style.height = `${box.height}px`;
       const pen = penOf(canvas, width, box.height);
@@ -183,6 +188,15 @@ export function createStrip({ state, actions, sprites }) {
     const draw = strategy?.stochastic && cell?.kind === "pick" ? ", one draw" : "";
     setText(words, cell ? `step ${run.frames[frame]}, ${strategy.title}: ${cellWords(run, cell, why)}${draw}` : "");
     if (!s.playing && !s.dragging) setText(column, rows ? columnWords(run, rows, s.frame) : "");
+  }
+
+  /** Every cell of the strip. */
+  function tableOf(s) {
+    const run = s.runs[s.run];
+    const columns = ["run", "trained with", "anchor", "strategy", "step", "kind", "positive", "negative", "class of negative", unitOf(run, "d(a,p)"), unitOf(run, "d(a,n)"), unitOf(run, "gap"), "zone", "loss"];
+    const about = [run.name, run.strategy, sampleName(run, s.anchor)];
+    const told = (cell) => (cell.kind === "pick" ? [sampleName(run, cell.positive), sampleName(run, cell.negative), className(run, cell.negative), cell.dap, cell.dan, cell.gap, cell.zone, cell.loss] : Array(8).fill(null));
+    return [columns, (rows ?? []).flatMap(({ strategy, cells }) => cells.map((cell, i) => [...about, strategy.name, run.frames[i], cell.kind, ...told(cell)]))];
   }
 
   function drawReading(s, run) {

@@ -3,6 +3,7 @@
 import { initialsOf } from "./sprite.js";
 import { rgba } from "./theme.js";
 import { stripSpans } from "./strip_cells.js";
+import { pathOf } from "./svg_pen.js";
 
 const STRIP_PICTURE = 14; // px: anything narrower has no room for a picture
 const STRIP_BOXES = 27; // px: in columns as wide as this every frame is a box of its own
@@ -87,8 +88,8 @@ function stripHatch(path, x, y, width, height) {
 /** Every cell of the strip. `look` = {run, sheet, theme, zone, muted, palette, faded(cell)}. */
 export function paintStrip(pen, rows, box, look) {
   const wide = box.column >= STRIP_BOXES;
-  const borders = Object.fromEntries(STRIP_ZONE_LIST.map((zone) => [zone, new Path2D()]));
-  const hatching = new Path2D();
+  const borders = Object.fromEntries(STRIP_ZONE_LIST.map((zone) => [zone, pathOf(pen)]));
+  const hatching = pathOf(pen);
   pen.textAlign = "center";
   pen.textBaseline = "middle";
   pen.imageSmoothingEnabled = !look.run.thumb?.pixelated;
