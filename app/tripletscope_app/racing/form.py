@@ -66,7 +66,7 @@ def _presets() -> None:
     found = presets.presets()
     if not found:
         return
-    st.header("Begin with the settings of a race that was recorded", anchor=False)
+    st.header("Begin with settings that are known to show something", anchor=False)
     with st.container(key="race-presets"):
         cells = [column for _ in range(0, len(found), _ACROSS) for column in st.columns(_ACROSS)]
         for place, (preset, column) in enumerate(zip(found, cells, strict=False)):
