@@ -89,6 +89,9 @@ def test_every_column_is_documented() -> None:
         assert f"`{column}`" in run_format, column
     for column in (*schema.TRIPLETS, *schema.TRIPLET_TEXTS):
         assert f"`{column}`" in csv_format, column
+    sweeps = (ROOT / "docs" / "sweeps.md").read_text(encoding="utf-8")
+    for column in (*schema.SWEEP_CELL, *schema.SWEEP):
+        assert f"`{column}`" in sweeps, column
 
 
 def test_every_command_is_documented_and_has_an_example() -> None:

@@ -107,3 +107,22 @@ TRIPLETS = (
     "flags",
 )
 TRIPLET_TEXTS = ("anchor_text", "positive_text", "negative_text")
+
+#: The table of a sweep: one row per cell and evaluated step. The settings that vary stand between seed and step.
+SWEEP_CELL = {"cell": pa.string(), "strategy": pa.string(), "seed": pa.int64()}
+#: Of the probe set at that step.
+SWEEP_FRAME = ("recall_at_1", "map_at_r")
+#: Means over the last tenth of the steps so far.
+SWEEP_STEPS = (
+    "loss",
+    "spread",
+    "mean_d_ap",
+    "mean_d_an",
+    "violating_share",
+    "active_share",
+    "abstained_share",
+    "false_negative_share",
+)
+#: What had been spent when the row was measured.
+SWEEP_EFFORT = ("triplets", "cpu_seconds")
+SWEEP = ("step", *SWEEP_FRAME, *SWEEP_STEPS, "least_spread", *SWEEP_EFFORT)

@@ -469,3 +469,31 @@ def test_a_set_without_triplets_is_refused(labels: list[int], message: str) -> N
     )
     with pytest.raises(DataError, match=message):
         samples.check_trainable()
+
+
+# ---- nuisance
+
+
+def test_a_class_of_the_nuisance_set_agrees_in_8_directions_and_scatters_in_24() -> None:
+    data = load("nuisance:classes=40,points=200,scatter=3")
+    by_class = data.features.astype(np.float64).reshape(40, 200, 64)
+    within = np.linalg.eigvalsh(sum(np.cov(one.T) for one in by_class) / 40)[::-1]
+    between = np.linalg.eigvalsh(np.cov(by_class.mean(axis=1).T) * 200 - np.eye(64) * 9)[::-1]
+    assert within[:24] == pytest.approx(9, rel=0.2)
+    assert within[24:] == pytest.approx(0.01, rel=0.3)
+    assert (between[:8] > 40).all()  # 200 times a variance of about 1
+    assert load("nuisance:classes=40,points=200,scatter=3,seed=1").digest != data.digest
+    thumbs = data.samples.thumbs
+    assert thumbs is not None
+    class_row, rest = thumbs[:200, 0, ::4].astype(float), thumbs[:200, 4:, ::4].astype(float)
+    assert class_row.std(axis=0).max() < 8 < rest.std(axis=0).mean()
+
+
+def test_the_nearest_of_a_scattered_sample_is_of_another_class() -> None:
+    from tripletscope.metrics import retrieval
+
+    recall = [
+        retrieval((data := load(f"nuisance:scatter={s}")).features, data.samples.labels)["recall_at_1"] for s in (0, 3)
+    ]
+    assert recall[0] > 0.99
+    assert recall[1] < 0.2

@@ -19,7 +19,7 @@ from tripletscope.errors import SettingError, TrainingError, TripletscopeError
 
 __all__ = ["Command", "commands", "main"]
 
-_OWN = ("train", "control", "strategies", "runs", "doctor", "project", "export", "mine", "inspect", "map")
+_OWN = ("train", "sweep", "control", "strategies", "runs", "doctor", "project", "export", "mine", "inspect", "map")
 
 
 def commands() -> list[Command]:

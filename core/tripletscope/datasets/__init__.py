@@ -2,7 +2,7 @@
 
 Example:
     >>> names()
-    ['digits', 'glyphs', 'toy2d', 'emoji_faces', 'emoji-words']
+    ['digits', 'glyphs', 'toy2d', 'nuisance', 'emoji_faces', 'emoji-words']
     >>> get("toy2d").load({"classes": 3, "points": 20}).samples.class_counts()
     array([20, 20, 20])
 """
