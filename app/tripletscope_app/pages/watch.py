@@ -7,6 +7,7 @@ import streamlit as st
 from tripletscope_app import component, gallery, live, loaders, projections, state, widgets
 from tripletscope_app.asides_view import bring_asides
 from tripletscope_app.loaders import Loaded, Race
+from tripletscope_app.share.film_panel import film_panel
 
 _WORDS = """
 - **anchor, positive, negative**: a sample, another of its class, one of another class. The loss pulls the positive
@@ -46,6 +47,7 @@ def watch() -> None:
     component.load_runs(dict(zip(loaded.digests, loaded.blobs, strict=True)))
     _instrument(race, loaded)
     widgets.run_buttons(race, loaded)
+    film_panel(race, loaded)
     _words(race)
     bring_asides(race, loaded)
     projections.bring_maps(loaded)
