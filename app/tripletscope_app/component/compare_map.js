@@ -17,6 +17,7 @@ import { paintedBy } from "./snapshot.js";
 
 const ROOM_FOR_NAMES = 190; // px of a map's side from which classes are named
 const NAMES_AT_MOST = 20;
+const TELL_PAUSE = 160; // ms between two looks at the numbers while time moves
 const small = (value) => (value > 0 && value < 0.0005 ? "<.001" : value >= 100 ? wholeNumber(value) : value.toFixed(value < 0.1 ? 3 : 2));
 
 /** The numbers under a map: what is comparable first, the loss last and in grey. */
@@ -81,6 +82,8 @@ export function createCompareMap({ state, actions, entry }) {
   let size = { width: 0, height: 0, ratio: 1 };
   let [view, sheet, drawn, palette, ink] = [null, null, "", [], null];
   let placed = { key: "", spots: new Float32Array(0) };
+  let named = null; // the theme that the title's mark was drawn for
+  let [toldAt, later] = [-Infinity, 0];
 
   function redraw() {
     drawn = "";
@@ -217,10 +220,15 @@ export function createCompareMap({ state, actions, entry }) {
   }
 
   function tell(s) {
+    clearTimeout(later);
+    toldAt = performance.now();
     const run = s.runs[digest];
     const now = frame(s);
     const own = run.frames[now];
-    title.replaceChildren(markIcon(entry.mark, s.theme?.dark, 14), ` ${entry.title}`);
+    if (named !== s.theme?.key) {
+      named = s.theme?.key;
+      title.replaceChildren(markIcon(entry.mark, s.theme?.dark, 14), ` ${entry.title}`);
+    }
     setText(badge, [run.badge, own === s.clock.frames[s.frame] ? "" : `step ${own}`].filter(Boolean).join(" · "));
     for (const { number, value, note: mark } of cells) {
       const found = number.sum ? null : lastStepWith(run, number.name, now);
@@ -251,7 +259,14 @@ export function createCompareMap({ state, actions, entry }) {
   state.subscribe((s, changed) => {
     if (!s.runs[digest] || !s.clock) return;
     draw(s);
-    if (touches(changed, "frame", "clock", "answers", "anchor", "theme", "runs", "asking")) tell(s);
+    // Nobody reads thirty-six numbers sixty times a second, and laying them out costs as much as the points do.
+    const moves = (s.playing || s.dragging) && performance.now() - toldAt < TELL_PAUSE;
+    if (touches(changed, "clock", "answers", "anchor", "theme", "runs", "asking", "playing", "dragging") || (touches(changed, "frame") && !moves)) tell(s);
+    else if (touches(changed, "frame")) {
+      // A hand that rests without letting go sees the numbers of where it is.
+      clearTimeout(later);
+      later = setTimeout(() => !state.get().gone && tell(state.get()), TELL_PAUSE);
+    }
   });
 
   return {
@@ -263,6 +278,7 @@ export function createCompareMap({ state, actions, entry }) {
       return { x: box.left + view.toX(x), y: box.top + view.toY(y) };
     },
     stop() {
+      clearTimeout(later);
       observer.disconnect();
       hands.stop();
       drawer.stop();
