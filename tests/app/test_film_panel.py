@@ -142,6 +142,7 @@ def test_the_button_makes_what_is_on_the_screen(app, jobs):
     app.session_state["watch.film"] = True
     app.session_state["watch.run"] = "toys/batch-hard"
     app.session_state["watch.anchor"] = 7
+    app.session_state["watch.positive"] = 9
     app.run()
     assert not app.exception
     app.segmented_control(key="watch.film.theme").set_value("dark")
@@ -149,7 +150,7 @@ def test_the_button_makes_what_is_on_the_screen(app, jobs):
     assert not app.exception
     (wanted,) = jobs._standing
     assert wanted.runs == tuple(str(app.race / name) for name in ("random", "semi-hard", "batch-hard"))
-    assert (wanted.kind, wanted.theme, wanted.anchor, wanted.space) == ("gif", "dark", 7, "own")
+    assert (wanted.kind, wanted.theme, wanted.anchor, wanted.positive, wanted.space) == ("gif", "dark", 7, 9, "own")
     until(lambda: jobs.standing(wanted).share == 0.5)
     app.run()
     app.button(key="watch.film.cancel").click().run()

@@ -249,6 +249,16 @@ def test_a_strategy_that_brings_its_own_positive_is_drawn_with_that_one(tmp_path
         assert actor.picks.negative[place] == min(negatives, key=negatives.get)
 
 
+def test_the_positive_can_be_chosen(run):
+    first = stage([run], anchor=0)
+    others = [row for row in probe_batch(run, 0).tolist()[1:] if row < tiny.EACH]
+    chosen = next(row for row in others if row != first.actors[0].picks.positive[0])
+    (actor,) = stage([run], anchor=0, positive=chosen).actors
+    assert set(actor.picks.positive.tolist()) == {chosen}
+    frame = np.asarray(run.frames[actor.steps[4]])
+    assert actor.picks.negative[4] == semi_hard_by_hand(run, frame, 0, chosen)
+
+
 def test_it_opens_with_the_anchor_of_the_race_and_stands_side_by_side():
     names = ("random", "semi-hard", "batch-hard")
     scene = stage([Run.open(SHIPPED / "digits-2d" / name) for name in names])
@@ -364,6 +374,7 @@ def test_what_cannot_be_made_is_refused_in_one_sentence(run, tmp_path, capsys, m
         ([path, "--what", "gif", "--out", str(tmp_path / "no" / "film.gif")], "no folder"),
         ([path, "--what", "gif", "--out", str(tmp_path / "a.gif"), "--anchor", "24"], "0 to 23"),
         ([path, "--what", "gif", "--out", str(tmp_path / "a.gif"), "--anchor", "-1"], "0 to 23"),
+        ([path, "--what", "gif", "--out", str(tmp_path / "a.gif"), "--anchor", "0", "--positive", "23"], "--positive"),
         ([path, "--what", "gif", "--out", str(tmp_path / "a.gif"), "--width", "90"], "--width"),
         ([path, "--what", "gif", "--out", str(tmp_path / "a.gif"), "--fps", "0"], "--fps"),
         ([path, "--what", "gif", "--out", str(tmp_path / "a.gif"), "--seconds", "nan"], "--seconds"),

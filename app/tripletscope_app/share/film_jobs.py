@@ -41,6 +41,7 @@ class Order:
         theme: "light" or "dark".
         anchor: row of the samples.
         space: "own" or "umap".
+        positive: row of its positive, or None.
     """
 
     runs: tuple[str, ...]
@@ -49,6 +50,7 @@ class Order:
     theme: str
     anchor: int
     space: str = "own"
+    positive: int | None = None
 
     @classmethod
     def of(cls, runs: Sequence[Run], **how: Any) -> Order:
@@ -58,12 +60,14 @@ class Order:
     @property
     def file(self) -> str:
         """The name it is kept by: of the content of the runs, not of where they lie."""
-        told = repr((self.digests, self.kind, self.theme, self.anchor, self.space))
+        told = repr((self.digests, self.kind, self.theme, self.anchor, self.space, self.positive))
         return f"{hashlib.blake2b(told.encode(), digest_size=12).hexdigest()}.{self.kind}"
 
     def arguments(self, out: Path) -> list[str]:
         """What follows `tripletscope export`."""
         how = ["--what", self.kind, "--theme", self.theme, "--anchor", str(self.anchor), "--space", self.space]
+        if self.positive is not None:
+            how += ["--positive", str(self.positive)]
         return [*self.runs, *how, "--lines", "--out", str(out)]
 
 

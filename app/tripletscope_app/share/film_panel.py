@@ -114,7 +114,10 @@ def _choose(loaded: Loaded, working: bool) -> Callable[[], Order]:
         anchor = state.get(state.ANCHOR)
         row = int(loaded.row(0) if loaded.index(anchor) is None else anchor)
         space = "umap" if state.get(state.SPACE) == "umap" else "own"
-        return Order.of(runs, kind=kind or "gif", theme=theme or "light", anchor=row, space=space)
+        at, who = loaded.index(state.get(state.POSITIVE)), loaded.index(row)
+        fits = at is not None and at != who and loaded.labels[at] == loaded.labels[who]
+        positive = loaded.row(at) if fits else None
+        return Order.of(runs, kind=kind or "gif", theme=theme or "light", anchor=row, space=space, positive=positive)
 
     return order
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 KINDS = ("gif", "webm", "mp4")
 #: The options of an animation. Their defaults are those of `film.Film`, so that a given one can be told.
-OPTIONS = ("theme", "anchor", "space", "width", "fps", "seconds", "hold")
+OPTIONS = ("theme", "anchor", "positive", "space", "width", "fps", "seconds", "hold")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     film = parser.add_argument_group("animation (gif; webm and mp4 need the extra 'tripletscope[video]')")
     film.add_argument("--theme", choices=("light", "dark"), help="of the page (default: light)")
     film.add_argument("--anchor", type=int, metavar="ROW", help="row of the sample (default: as the Watch page opens)")
+    film.add_argument("--positive", type=int, metavar="ROW", help="row of its positive (default: likewise)")
     film.add_argument(
         "--space",
         choices=("own", "umap"),

@@ -34,6 +34,7 @@ class Film:
         kind: "gif", "webm" or "mp4".
         theme: "light" or "dark".
         anchor: row of the run's samples; the one that the Watch page opens with when None.
+        positive: row of its positive; the one that the Watch page shows first when None.
         space: "own" or "umap".
         width: in pixels; an odd one is made even.
         fps: pictures a second.
@@ -48,6 +49,7 @@ class Film:
     kind: str
     theme: Theme = "light"
     anchor: int | None = None
+    positive: int | None = None
     space: Space = "own"
     width: int = 960
     fps: int = 12
@@ -116,7 +118,7 @@ def make_film(
     if not out.parent.is_dir():
         raise SettingError(f"There is no folder {out.parent}: make it first.")
     Work(0, None, should_stop).advance(0)  # staging asks the strategies, and takes a second
-    scene = stage(runs, anchor=film.anchor, space=film.space, steps=film.steps)
+    scene = stage(runs, anchor=film.anchor, positive=film.positive, space=film.space, steps=film.steps)
     painter = Painter(scene, film.width, film.theme)
     order = shots(scene.ticks, fps=film.fps, seconds=film.seconds, hold=film.hold)
     samples = order[:: max(len(order) // _SAMPLES, 1)] if film.kind == "gif" else []

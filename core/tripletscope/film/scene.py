@@ -156,12 +156,20 @@ class Shot:
     lasts: int = 1
 
 
-def stage(runs: Sequence[Run], *, anchor: int | None = None, space: Space = "own", steps: range | None = None) -> Scene:
+def stage(
+    runs: Sequence[Run],
+    *,
+    anchor: int | None = None,
+    positive: int | None = None,
+    space: Space = "own",
+    steps: range | None = None,
+) -> Scene:
     """The scene of one run, or of several that share their samples.
 
     Args:
         runs: opened, in the order in which they stand side by side.
         anchor: row of `samples`; the one that the Watch page opens with when left out.
+        positive: row of its positive; the first of its candidates when left out, or when it is none of them.
         space: "own", the plane itself or the fixed PCA that Watch opens with, or "umap", the UMAP that was made.
         steps: show these steps only.
 
@@ -178,14 +186,16 @@ def stage(runs: Sequence[Run], *, anchor: int | None = None, space: Space = "own
         if run.probe_rows.tolist() != runs[0].probe_rows.tolist():
             raise RunError(f"The run {run.name} is of other samples than {runs[0].name}: animate it by itself.")
     labels, rows = probe_labels(runs[0]), np.asarray(runs[0].probe_rows)
-    who, positive = _opening(runs) if anchor is None else (_probe_index(rows, anchor, len(runs[0].samples)), None)
+    who, chosen = _opening(runs) if anchor is None else (_probe_index(rows, anchor, len(runs[0].samples)), None)
+    if positive is not None:
+        chosen = _probe_index(rows, positive, len(runs[0].samples), "positive")
+        if labels[chosen] != labels[who] or chosen == who:
+            raise SettingError(f"--positive {positive} is no other sample of the anchor's class: name one that is.")
     maps = [_map_of(run, space) for run in runs]
     views = [fixed_view([shown.box]) for shown in maps]
     if space == "own":  # runs of a race share their scale, so that a collapsed space looks collapsed
         views = [fixed_view([shown.box for shown in maps])] * len(maps)
-    actors = [
-        _actor(run, shown, view, space, who, positive) for run, shown, view in zip(runs, maps, views, strict=True)
-    ]
+    actors = [_actor(run, shown, view, space, who, chosen) for run, shown, view in zip(runs, maps, views, strict=True)]
     ticks = sorted({step for actor in actors for step in actor.steps if steps is None or step in steps})
     if not ticks:
         raise SettingError(f"There is no frame among the steps {steps.start}:{steps.stop}." if steps else "No frame.")
@@ -230,13 +240,15 @@ def shots(ticks: Sequence[int], *, fps: int, seconds: int | float, hold: int | f
     return [Shot(made[0].tick, made[0].step, first), *made[1:]]
 
 
-def _probe_index(rows: Int64[np.ndarray, " n"] | np.ndarray, row: int, count: int) -> int:
+def _probe_index(rows: Int64[np.ndarray, " n"] | np.ndarray, row: int, count: int, option: str = "anchor") -> int:
     found = np.flatnonzero(rows == row)
     if len(found):
         return int(found[0])
     if 0 <= row < count:
-        raise SettingError(f"--anchor {row} is a sample that the frames do not show: they hold {len(rows):,} of them.")
-    raise SettingError(f"--anchor is {row}, but the samples are numbered 0 to {count - 1}.")
+        raise SettingError(
+            f"--{option} {row} is a sample that the frames do not show: they hold {len(rows):,} of them."
+        )
+    raise SettingError(f"--{option} is {row}, but the samples are numbered 0 to {count - 1}.")
 
 
 def _opening(runs: Sequence[Run]) -> tuple[int, int | None]:
