@@ -32,7 +32,7 @@ from tripletscope.analysis.maps import KINDS, keep_map, make_map
 from tripletscope.analysis.probe import probe_batch, probe_labels
 from tripletscope.batch import Batch
 from tripletscope.config import TrainConfig
-from tripletscope.samples import LabelledData, Samples
+from tripletscope.samples import LabelledData
 from tripletscope.seeding import generator
 from tripletscope.training import record
 from tripletscope.zones import zone_codes_numpy
@@ -50,19 +50,8 @@ MARGIN = 1.0
 
 def emoji() -> LabelledData:
     """396 emoji drawings: 66 of the 113 emoji that are drawn in all six styles, evenly spaced, at 32 x 32 pixels."""
-    data = datasets.load("emoji_faces", image_size=32)
-    whole, labels = data.samples, data.samples.labels
-    in_all_styles = np.flatnonzero(np.bincount(labels) == 6)
-    classes = in_all_styles[np.linspace(0, len(in_all_styles) - 1, 66).round().astype(int)]
-    rows = np.flatnonzero(np.isin(labels, classes))
-    assert whole.thumbs is not None
-    some = Samples(
-        ids=[whole.ids[row] for row in rows],
-        labels=np.searchsorted(classes, labels[rows]),
-        class_names=[whole.class_names[c] for c in classes],
-        thumbs=whole.thumbs[rows],
-    )
-    return replace(data, features=data.features[rows], samples=some)
+    data = datasets.load("emoji_faces:complete=66", image_size=32)
+    return replace(data, name="emoji_faces")  # as the recordings have called it from the first
 
 
 #: The settings of the digits' races, and how the emoji's differ: a space of 32 dimensions, on the unit sphere.

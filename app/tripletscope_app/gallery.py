@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 from pathlib import Path
@@ -15,10 +16,12 @@ from tripletscope.errors import TripletscopeError
 from tripletscope.store.reader import Run
 from tripletscope.store.shelf import grown
 from tripletscope_app import loaders, state
+from tripletscope_app.comparing import view as comparing
 from tripletscope_app.component.pack import projection_of
 from tripletscope_app.loaders import Race
+from tripletscope_app.racing import plan as plans
 from tripletscope_app.racing import shelving
-from tripletscope_app.racing.office import FOLDER
+from tripletscope_app.racing.office import FOLDER, yard
 from tripletscope_app.selection import own_strategy
 
 _OPEN, _OPENED = "watch.gallery.open", "watch.gallery.opened"  # in the session: whether it is open, how often it was
@@ -96,15 +99,7 @@ def _gallery() -> None:
         shown += len(paths)
         with st.container(horizontal=True, vertical_alignment="center"):
             st.subheader(race.title, anchor=False)
-            st.download_button(
-                "As a zip",
-                data=lambda paths=tuple(race.paths): shelving.zipped(paths),
-                file_name=f"{race.key}.zip",
-                mime="application/zip",
-                on_click="ignore",
-                key=f"gallery.zip.{race.key}",
-                help="All runs of this race, to send or to keep: without the weights, and without your data.",
-            )
+            _race_buttons(race)
         if race.note:
             st.text(race.note)
         maps = {path: last_map(path, grown(Path(path))) for path in race.paths}
@@ -116,6 +111,37 @@ def _gallery() -> None:
     if wanted and not shown:
         st.text(f"No run fits {wanted!r}.")
     st.text("Runs in ./runs appear here, and those given with: tripletscope app --run DIR")
+
+
+def _race_buttons(race: Race) -> None:
+    """What can be done with all runs of a race at once."""
+    if st.button("Compare", key=f"gallery.compare.{race.key}"):
+        st.session_state[_OPEN] = False
+        compare(race)
+    st.download_button(
+        "As a zip",
+        data=lambda paths=tuple(race.paths): shelving.zipped(paths),
+        file_name=f"{race.key}.zip",
+        mime="application/zip",
+        on_click="ignore",
+        key=f"gallery.zip.{race.key}",
+        help="All runs of this race, to send or to keep: without the weights, and without your data.",
+    )
+    if all(shelving.is_ours(Path(path), Path(FOLDER).absolute()) for path in race.paths):
+        with st.popover("More", key=f"gallery.more.{race.key}"):
+            if race.folder:
+                key = f"gallery.title.{race.key}"
+                title = (plans.read(Path(race.folder)) or plans.Plan("", {})).title
+                st.text_input("Name", value=title, max_chars=80, key=key, on_change=_retitle, args=(race, key))
+            st.button("Delete the race", key=f"gallery.delete-race.{race.key}", on_click=_delete_race, args=(race,))
+
+
+def compare(race: Race) -> None:
+    """Goes to the Compare page, with the runs of that race on its maps."""
+    comparing.go_to([race.link(Path(path).name) for path in race.paths])
+    page = st.session_state.get(state.COMPARE_PAGE)
+    if page is not None:
+        st.switch_page(page)
 
 
 def found(race: Race, path: Path, wanted: str) -> bool:
@@ -155,27 +181,47 @@ def _took(key: str) -> None:
 def _after() -> None:
     """What came of the last thing that was asked for, and the way back from a deletion."""
     said = st.session_state.get(_SAID)
-    gone: shelving.Discarded | None = st.session_state.get(_GONE)
+    gone: list[shelving.Discarded] = st.session_state.get(_GONE) or []
     if said:
         with st.container(horizontal=True, vertical_alignment="center", key="gallery-said"):
             st.text(said)
-            if gone is not None:
+            if gone:
                 st.button("Undo", key="gallery.undo", on_click=_undo)
 
 
 def _undo() -> None:
-    gone: shelving.Discarded = st.session_state.pop(_GONE)
+    gone: list[shelving.Discarded] = st.session_state.pop(_GONE, None) or []
     try:
-        back = shelving.restore(gone)
-        st.session_state[_SAID] = f"{back.name} is back."
+        back = [shelving.restore(each).name for each in gone]
+        st.session_state[_SAID] = f"{', '.join(back)} {'is' if len(back) == 1 else 'are'} back."
     except (TripletscopeError, OSError) as refusal:
         st.session_state[_SAID] = str(refusal)
 
 
 def _delete(path: Path) -> None:
     try:
-        st.session_state[_GONE] = shelving.discard(path)
+        st.session_state[_GONE] = [shelving.discard(path)]
         st.session_state[_SAID] = f"{path.name} was deleted."
+    except (TripletscopeError, OSError) as refusal:
+        st.session_state[_SAID] = str(refusal)
+
+
+def _delete_race(race: Race) -> None:
+    folder = Path(race.folder) if race.folder else None
+    try:
+        with yard().at_rest(folder, race.members) if folder is not None else contextlib.nullcontext():
+            st.session_state[_GONE] = shelving.discard_race([Path(path) for path in race.paths], folder, race.members)
+        st.session_state[_SAID] = f"The race “{race.title}” was deleted."
+    except (TripletscopeError, OSError) as refusal:
+        st.session_state[_SAID] = str(refusal)
+
+
+def _retitle(race: Race, key: str) -> None:
+    title = str(st.session_state.get(key) or "").strip()
+    st.session_state.pop(_GONE, None)
+    try:
+        shelving.retitle(Path(race.folder), title)
+        st.session_state[_SAID] = f"The race is called “{title}” now."
     except (TripletscopeError, OSError) as refusal:
         st.session_state[_SAID] = str(refusal)
 

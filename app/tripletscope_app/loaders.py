@@ -161,6 +161,11 @@ def all_races() -> list[Race]:
     return [*shipped_races(), *own_races()]
 
 
+def planned_in(folder: Path) -> list[Race]:
+    """The races that were planned in that folder, one for each seed; none where it is gone."""
+    return [race for race in own_races() if race.folder == str(folder)]
+
+
 def find(link: str | None) -> Race | None:
     """The race that an address names, as `Race.link` writes it; one that it does not know gives the first there is.
 

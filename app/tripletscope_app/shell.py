@@ -6,6 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from tripletscope_app import state
 from tripletscope_app.pages.watch import watch
 
 # A file of ours: Streamlit fetches emoji and material icons from the net.
@@ -21,10 +22,6 @@ _TIGHT = """<style>
 </style>"""
 
 
-#: In the session: the Watch page, for those who send a person there.
-WATCH = "shell.watch"
-
-
 def main() -> None:
     """Draws the app: pages appear in the navigation when they exist."""
     st.set_page_config(page_title="tripletscope", page_icon=str(_ICON), layout="wide")
@@ -34,7 +31,7 @@ def main() -> None:
         st.Page(_compare, title="Compare", url_path="compare"),
         st.Page(_inspect, title="Inspect", url_path="inspect"),
     ]
-    st.session_state[WATCH] = pages[0]
+    st.session_state[state.WATCH_PAGE], st.session_state[state.COMPARE_PAGE] = pages[0], pages[2]
     page = st.navigation(pages, position="top")
     st.html(_TIGHT)  # nothing but a style element, so it takes no room
     page.run()

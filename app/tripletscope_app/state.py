@@ -82,6 +82,9 @@ FOCUS = Control("watch.focus", "focus", _one_or_two, _dashed)
 SPAN = Control("watch.span", "span", _two, _dashed)
 CONTROLS = (RUN, STEP, ANCHOR, POSITIVE, MARGIN, LANE, SPACE, FOCUS, SPAN)
 
+#: In the session: the pages that others send a person to.
+WATCH_PAGE, COMPARE_PAGE = "shell.watch", "shell.compare"
+
 #: How often Python itself changed the selection; the browser gives way only when it grows.
 REVISION = "watch.revision"
 

@@ -17,8 +17,9 @@ from tripletscope.config import TrainConfig
 from tripletscope.errors import RunError
 from tripletscope.store.reader import Run
 from tripletscope_app import loaders, widgets
+from tripletscope_app.racing import office, shelving
 from tripletscope_app.racing import plan as plans
-from tripletscope_app.racing import shelving
+from tripletscope_app.racing.yard import Yard
 
 WAIT = 60
 
@@ -44,6 +45,7 @@ def work(tmp_path, monkeypatch):
     monkeypatch.setattr("tripletscope.datasets.sample_data_dir", lambda: shipped)
     monkeypatch.setattr(sys, "argv", ["main.py"])
     monkeypatch.setattr(widgets.Helper, "aside", lambda *_: Future())
+    monkeypatch.setattr(office, "_yard", lambda root: Yard(runs, command=[sys.executable, "-c", "pass"]))
     monkeypatch.chdir(tmp_path)
     return runs
 
@@ -117,9 +119,56 @@ def test_out_as_a_zip_and_in_again(app, work):
     content = shelving.zipped([str(work / "alone"), str(work / "planned" / "semi-hard")])
     app.run()
     app.file_uploader[0].set_value(("two.zip", content, "application/zip")).run()
-    assert any(text.startswith("Taken in: alone-2, semi-hard") for text in words(app)), words(app)
-    assert Run.open(work / "alone-2").digest == Run.open(work / "alone").digest
-    assert "alone-2" in watch_buttons(app)
+    assert "Taken in: alone, semi-hard." in words(app)
+    assert Run.open(work / "two" / "alone").digest == Run.open(work / "alone").digest
+    assert watch_buttons(app).count("alone") == 2
+    app.file_uploader[0].set_value(("one.zip", shelving.zipped([str(work / "alone")]), "application/zip")).run()
+    assert "Taken in: alone-2." in words(app)
+    assert not [each for each in work.iterdir() if each.name.startswith(".import")]
+
+
+def test_a_race_is_deleted_as_a_whole_and_comes_back(app, work):
+    app.run()
+    app.button(key="gallery.delete-race.planned").click().run()
+    assert not (work / "planned").exists()
+    assert watch_buttons(app) == ["alone"]
+    assert "The race “Two <i>of</i> a kind” was deleted." in words(app)
+    app.button(key="gallery.undo").click().run()
+    assert watch_buttons(app) == ["alone", "semi-hard"]
+    assert "planned is back." in words(app)
+    assert plans.read(work / "planned").cancelled == set(), "what had not begun will"
+
+
+def test_of_a_race_with_seeds_only_one_is_deleted(work):
+    folder = work / "seeds"
+    folder.mkdir()
+    plans.write(folder, plans.race(TrainConfig(steps=tiny.STEPS), ["random", "semi-hard"], [0, 1], title="Seeds"))
+    for seed in (0, 1):
+        tiny.record(folder / f"random-seed-{seed}", "random")
+    first, second = loaders.planned_in(folder)
+    gone = shelving.discard_race([Path(path) for path in first.paths], folder, first.members)
+    assert [each.name for each in gone] == ["random-seed-0"]
+    (left,) = loaders.planned_in(folder)
+    assert left.key == second.key
+    assert plans.read(folder).cancelled == {"random-seed-0", "semi-hard-seed-0"}
+    assert shelving.restore(gone[0]) == folder / "random-seed-0"
+
+
+def test_a_race_that_is_under_way_is_not_deleted(app, work, monkeypatch):
+    app.run()
+    monkeypatch.setattr(shelving, "is_live", lambda _: True)
+    app.button(key="gallery.delete-race.planned").click().run()
+    assert (work / "planned" / "semi-hard").is_dir()
+    assert any("cancel it first" in text for text in words(app))
+
+
+def test_a_race_gets_another_title_and_keeps_its_links(app, work):
+    app.run()
+    app.text_input(key="gallery.title.planned").set_value("Third <b>form</b>").run()
+    assert "Third <b>form</b>" in [one.value for one in app.subheader]
+    assert loaders.find("planned/semi-hard").title == "Third <b>form</b>"
+    app.text_input(key="gallery.title.planned").set_value("two\nlines").run()
+    assert loaders.find("planned").title == "Third <b>form</b>"
 
 
 @pytest.mark.parametrize(

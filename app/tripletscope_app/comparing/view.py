@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -60,6 +60,13 @@ def overrule(**values: Any) -> None:
     """Chooses against what the browser shows: it will take this selection over. What is not named stays."""
     st.session_state[_REVISION] = revision() + 1
     put(**values)
+
+
+def go_to(links: Sequence[str]) -> None:
+    """Chooses these runs, from another page: the address follows when Compare is drawn."""
+    st.session_state[_REVISION] = revision() + 1
+    for control in CONTROLS:
+        st.session_state[control.key] = tuple(links)[:MOST] if control is RUNS else control.default
 
 
 def revision() -> int:

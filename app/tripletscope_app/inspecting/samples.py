@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from tripletscope.datasets import sample_data_dir
+from tripletscope import datasets
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Sample:
     @property
     def path(self) -> Path:
         """Of the file."""
-        return sample_data_dir() / self.file
+        return datasets.sample_data_dir() / self.file
 
 
 SAMPLES = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from tripletscope_app.racing import checking, form, starting, under_way, view
+from tripletscope_app.racing.office import yard
 from tripletscope_app.racing.style import STYLE
 
 _LEAD = """<p class="race-lead">Every run begins with the same weights and sees the same batches. Only the strategy that
@@ -15,6 +16,7 @@ def race() -> None:
     """The page."""
     st.html(STYLE)  # nothing but a style element, so it takes no room
     view.restore_url()
+    yard().warm_up()  # torch is imported over there while a person looks at the form
     with st.container(key="race-head"):
         st.title("Race strategies against each other", anchor=False)
         st.html(_LEAD)

@@ -35,8 +35,10 @@ class Preset:
 _WORDS = {
     "digits-2d": "In two dimensions and not normalised, the hardest negative pulls everything into one point.",
     "digits-2d-standardized": "The same with standardised pixels: batch-hard gets away. Its collapse is no law.",
-    "emoji-32d": "A CNN to 32 dimensions on the unit sphere, on emoji in several hands.",
+    "emoji-32d": "66 emoji in six hands, by a CNN to 32 dimensions on the unit sphere.",
 }
+#: What was trained on, where the recording calls it by its set's name alone.
+_DATA = {"emoji-32d": "emoji_faces:complete=66"}
 
 
 def presets() -> list[Preset]:
@@ -48,6 +50,7 @@ def presets() -> list[Preset]:
         if train is None:
             continue
         values = values_of({**train, "standardize": train.get("standardize") or "standardized" in race.key})
+        values[view.DATA] = _DATA.get(race.key, values[view.DATA])
         values[view.STRATEGIES] = tuple(run.config["train"]["strategy"] for run in runs if run.training)
         found.append(Preset(race.chip, _WORDS.get(race.key, race.title), values, race))
     return [*found, *_flawed(found)]

@@ -1,8 +1,10 @@
 """The trainings of this machine: starts what is planned, a few at a time, and says how each is.
 
 Every training is a process of its own, the command that a person can type, with a session of its own: it goes on when
-the page is reloaded, when the server ends, and when it is started again. What is waiting is on the disk, and so is how
-far a run is, so a new server knows what the old one knew. One server at a time starts what waits: there is a lock.
+the page is reloaded, when the server ends, and when it is started again. Where that is possible it is forked from a
+process that has imported torch already (see `warm`), else it is started from nothing. What is waiting is on the disk,
+and so is how far a run is, so a new server knows what the old one knew. One server at a time starts what waits: there
+is a lock.
 """
 
 from __future__ import annotations
@@ -13,11 +15,11 @@ import os
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Literal
 
 from tripletscope.config import TrainConfig, as_arguments
 from tripletscope.errors import RunError
@@ -26,7 +28,9 @@ from tripletscope.store.reader import Run
 from tripletscope.store.shelf import is_run
 from tripletscope.store.status import read_status, true_state
 from tripletscope_app.racing import plan as plans
+from tripletscope_app.racing import warm
 from tripletscope_app.racing.plan import Plan
+from tripletscope_app.racing.warm import Child, Warm
 
 State = Literal["waiting", "starting", "running", "paused", "finished", "stopped", "failed", "refused", "cancelled"]
 
@@ -113,10 +117,11 @@ class Yard:
         self.most = most or max(os.cpu_count() or 1, 1)
         self._command = list(command or [sys.executable, "-P", "-m", "tripletscope", "train"])
         self._lock = threading.RLock()
-        self._children: dict[Path, subprocess.Popen[bytes]] = {}
+        self._warm = Warm() if command is None else None
+        self._children: dict[Path, Child] = {}
         self._held: IO[bytes] | None = None
         self._thread: threading.Thread | None = None
-        self._ending = threading.Event()
+        self._ending, self._stir = threading.Event(), threading.Event()
 
     # ---- what is there
 
@@ -177,9 +182,29 @@ class Yard:
         with self._lock:
             self._launch(run, ["--resume", "--out", str(run.absolute())])
 
+    @contextlib.contextmanager
+    def at_rest(self, folder: Path, names: Sequence[str]) -> Iterator[None]:
+        """Nothing is started here meanwhile.
+
+        Raises:
+            RunError: one of these runs of the race in that folder is under way.
+        """
+        with self._lock:
+            planned = self.race(folder)
+            for run in planned.runs if planned is not None else ():
+                if run.name in names and run.alive:
+                    raise RunError(f"The run {run.name!r} is under way: cancel it first.")
+            yield
+
+    def warm_up(self) -> None:
+        """Nothing; somebody may start a race soon, and torch is imported meanwhile."""
+        if self._warm is not None:
+            self._warm.start()
+
     def wake(self) -> None:
         """Nothing; somebody looks after what waits, if anything does."""
         with self._lock:
+            self._stir.set()
             if self._thread is None or not self._thread.is_alive():
                 self._ending.clear()
                 self._thread = threading.Thread(target=self._work, daemon=True)
@@ -188,9 +213,12 @@ class Yard:
     def close(self) -> None:
         """Nothing; nothing more is started here. Trainings go on."""
         self._ending.set()
+        self._stir.set()
         if self._thread is not None:
             self._thread.join(5)
         self._let_go()
+        if self._warm is not None:
+            self._warm.stop()
 
     def log(self, folder: Path, name: str) -> list[str]:
         """The last lines that the process of that run has written."""
@@ -211,7 +239,7 @@ class Yard:
         if name in plan.cancelled:
             return Standing(name, path, config, "cancelled")
         started = _started(folder, name)
-        if busy or (started is not None and _is_alive(started)):
+        if busy or (started is not None and warm.lives(started)):
             return Standing(name, path, config, "starting")
         if started is None:
             return Standing(name, path, config, "waiting")
@@ -236,11 +264,12 @@ class Yard:
     def _work(self) -> None:
         """In a thread of its own: starts what waits, until nothing does."""
         while not self._ending.is_set():
+            self._stir.clear()
             if self._hold():
                 waiting = self._advance()
                 if not waiting:
                     break
-            self._ending.wait(PAUSE)
+            self._stir.wait(PAUSE)
         self._let_go()
 
     def _advance(self) -> bool:
@@ -251,26 +280,44 @@ class Yard:
             waiting = [(race, run) for race in races for run in race.runs if run.state == "waiting"]
             for race, run in waiting[: max(self.most - alive, 0)]:
                 options = [*as_arguments(run.config), "--out", str(run.path.absolute())]
-                self._launch(race.folder / run.name, options)
+                with contextlib.suppress(OSError):  # its folder has gone since, or the disk is full: looked at again
+                    self._launch(race.folder / run.name, options)
             return len(waiting) > max(self.most - alive, 0)
 
     def _launch(self, run: Path, options: Sequence[str]) -> None:
         logs = run.parent / LOGS
         logs.mkdir(exist_ok=True)
+        log, started = logs / f"{run.name}.log", logs / f"{run.name}.started"
+        forked = self._warm.train(options, log, started) if self._warm is not None else None
+        if forked is None:
+            self._children[run] = self._from_nothing(log, started, options)
+            return
+
+        def otherwise(pid: Future[int]) -> None:
+            if pid.exception() is not None and not self._ending.is_set():
+                with self._lock:
+                    self._children[run] = self._from_nothing(log, started, options)
+
+        self._children[run] = forked
+        forked.pid.add_done_callback(otherwise)
+
+    def _from_nothing(self, log: Path, started: Path, options: Sequence[str]) -> Child:
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        with (logs / f"{run.name}.log").open("ab") as log:
+        with log.open("ab") as written:
             child = subprocess.Popen(
                 [*self._command, *options],
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=written,
+                stderr=written,
                 env={**os.environ, **threads},
                 start_new_session=True,  # it outlives this server
             )
-        self._children[run] = child
+        if hasattr(os, "setpriority"):
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, child.pid, warm.NICE)
         threading.Thread(target=child.wait, daemon=True).start()  # so that nobody takes the dead for living
-        about = {"pid": child.pid, "time": round(time.time(), 3)}
-        layout.replace(logs / f"{run.name}.started", json.dumps(about).encode())
+        warm.note(started, child.pid)
+        return child
 
     def _hold(self) -> bool:
         """Whether this server is the one that starts what waits."""
@@ -297,25 +344,12 @@ class Yard:
                 self._held = None
 
 
-def _started(folder: Path, name: str) -> Mapping[str, Any] | None:
-    """What was noted when the process of that run was started; None before."""
+def _started(folder: Path, name: str) -> int | None:
+    """The process that was started for that run, as it was noted; None before."""
     try:
-        told = json.loads((folder / LOGS / f"{name}.started").read_text(encoding="utf-8"))
-        return {"pid": int(told["pid"]), "time": float(told["time"])}
+        return int(json.loads((folder / LOGS / f"{name}.started").read_text(encoding="utf-8"))["pid"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _is_alive(started: Mapping[str, Any]) -> bool:
-    """Whether that process still lives."""
-    now = {"state": "running", "pid": started["pid"], "heartbeat": time.time(), "host": _host()}
-    return true_state(now) == "running"
-
-
-def _host() -> str:
-    import socket
-
-    return socket.gethostname()
 
 
 def _progress(run: Path) -> tuple[int, float | None]:

@@ -16,12 +16,12 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float32
 
+from tripletscope import datasets
 from tripletscope.analysis import aligned_umap
 from tripletscope.analysis.fidelity import Fidelity, fidelity, moved_through_time
 from tripletscope.analysis.neighbours import neighbours_through_time
 from tripletscope.analysis.projection import project
 from tripletscope.analysis.work import Progress, ShouldStop, Work
-from tripletscope.datasets import sample_data_dir
 from tripletscope.errors import DataError
 from tripletscope.store.reader import Run
 from tripletscope.store.views import find_view, is_writable, keep_view, read_view, view_name
@@ -69,7 +69,7 @@ def kept_map(run: Run, kind: Kind) -> Map | None:
     """The map if it was made before, else None. Reading it imports nothing heavy.
 
     Example:
-        >>> run = Run.open(sample_data_dir() / "races" / "digits-2d" / "random")
+        >>> run = Run.open(datasets.sample_data_dir() / "races" / "digits-2d" / "random")
         >>> kept_map(run, "umap") is None
         True
     """
@@ -166,7 +166,7 @@ def keep_map(run: Run, made: Map, *, positions: Any = np.float32, beside: bool |
     if made.positions is not None:
         arrays["positions"] = made.positions.astype(positions)
     if beside is None:
-        beside = is_writable(run) and not run.path.resolve().is_relative_to(sample_data_dir().resolve())
+        beside = is_writable(run) and not run.path.resolve().is_relative_to(datasets.sample_data_dir().resolve())
     return keep_view(run, view_name(run, made.kind, _parameters(made.kind)), arrays, beside=beside)
 
 

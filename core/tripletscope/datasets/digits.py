@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
+
 import numpy as np
+from jaxtyping import Float64, Int64
 
 from tripletscope.datasets.base import DATASETS, DataSet
 from tripletscope.samples import LabelledData, Samples
@@ -18,16 +22,13 @@ def digits() -> LabelledData:
         >>> digits().input_shape
         (1, 8, 8)
     """
-    from sklearn.datasets import load_digits
-
-    raw = load_digits()
-    pixels = raw.images  # (1797, 8, 8), whole numbers 0 ... 16
+    pixels, labels = _table()
     return LabelledData(
         name="digits",
         features=(pixels / 16).astype(np.float32)[:, None],
         samples=Samples(
             ids=np.arange(len(pixels)),
-            labels=raw.target.astype(np.int64),
+            labels=labels,
             class_names=[str(digit) for digit in range(10)],
             thumbs=np.round(pixels * (255 / 16)).astype(np.uint8),
         ),
@@ -37,6 +38,22 @@ def digits() -> LabelledData:
         ),
         licence="CC BY 4.0",
     )
+
+
+def _table() -> tuple[Float64[np.ndarray, "N 8 8"], Int64[np.ndarray, "N"]]:
+    """(pixels, whole numbers 0 ... 16; labels).
+
+    Read from scikit-learn's own file: importing `sklearn.datasets` takes more processor time than a short training.
+    """
+    found = importlib.util.find_spec("sklearn")
+    file = Path(found.origin).parent / "datasets" / "data" / "digits.csv.gz" if found and found.origin else None
+    if file is None or not file.is_file():  # another version may keep it elsewhere
+        from sklearn.datasets import load_digits
+
+        raw = load_digits()
+        return raw.images, raw.target.astype(np.int64)
+    table = np.loadtxt(file, delimiter=",")
+    return table[:, :-1].reshape(-1, 8, 8), table[:, -1].astype(np.int64)
 
 
 DATASETS.register(

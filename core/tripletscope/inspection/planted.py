@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int, Int64, UInt8
 
-from tripletscope.datasets import sample_data_dir
+from tripletscope import datasets
 from tripletscope.embeddings.embedding_set import EmbeddingSet
 from tripletscope.errors import DataError, SettingError
 from tripletscope.inspection.finding import Finding
@@ -326,7 +326,7 @@ def flawed_set() -> Planted:
         >>> sorted(flawed.truth)[:3], flawed.set.dim
         (['cross_duplicates', 'duplicates', 'hub'], 64)
     """
-    path = sample_data_dir() / "flawed" / "digits.npz"
+    path = datasets.sample_data_dir() / "flawed" / "digits.npz"
     if not path.exists():
         raise DataError(f"{path} is missing: install tripletscope again.")
     with np.load(path, allow_pickle=False) as opened:
