@@ -163,3 +163,16 @@ def test_what_the_first_page_needs_loads_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_nobody_keeps_the_way_to_the_sample_data() -> None:
+    """A module that takes the function over by name keeps whatever a test has put in its place when it was imported."""
+    kept = [
+        str(path.relative_to(ROOT))
+        for package in (CORE, APP)
+        for path in package.rglob("*.py")
+        if package / "datasets" not in path.parents
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ImportFrom) and any(alias.name == "sample_data_dir" for alias in node.names)
+    ]
+    assert kept == [], "import datasets, and ask it when the folder is wanted"

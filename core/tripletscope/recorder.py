@@ -7,6 +7,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, SupportsFloat
@@ -18,7 +19,7 @@ from jaxtyping import Float32, Int32
 import tripletscope
 from tripletscope.batch import Batch
 from tripletscope.distances import DISTANCES
-from tripletscope.errors import DataError, RunError, SettingError
+from tripletscope.errors import DataError, RunError, SettingError, TripletscopeError
 from tripletscope.frames import COLLAPSED, frame_numbers, frame_schedule
 from tripletscope.recorded_strategies import ALL, OWN, RecordedStrategies
 from tripletscope.samples import Samples
@@ -476,10 +477,12 @@ class Recorder:
             self.close("finished")
             return
         self._pending = self._probe = None  # the model may be half-way through an update: no closing frame
-        if issubclass(kind, KeyboardInterrupt | SystemExit | GeneratorExit):
-            self.close("stopped", "interrupted")
-        else:
-            self.close("failed", f"{kind.__name__}: {problem}")
+        ours = issubclass(kind, TripletscopeError)  # a sentence already
+        with suppress(RunError):  # the disk is full: what is on its way tells more than that the end cannot be written
+            if issubclass(kind, KeyboardInterrupt | SystemExit | GeneratorExit):
+                self.close("stopped", "interrupted")
+            else:
+                self.close("failed", str(problem) if ours else f"{kind.__name__}: {problem}")
 
 
 def _rows_given(rows: Any, count: int) -> Int32[np.ndarray, " B"]:

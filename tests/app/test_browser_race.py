@@ -44,8 +44,8 @@ class Visitor:
         self.page.on("request", lambda one: None if one.url.startswith(ours) else self.wrong.append(one.url))
         self.page.goto(server.address + path)
 
-    def until(self, condition) -> None:
-        deadline = time.monotonic() + 2 * WAIT / 1000
+    def until(self, condition, patience: float = 5 * WAIT / 1000) -> None:
+        deadline = time.monotonic() + patience
         while not condition():
             assert time.monotonic() < deadline, self.page.locator("body").inner_text()[:2000]
             self.page.wait_for_timeout(100)

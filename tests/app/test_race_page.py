@@ -19,8 +19,9 @@ from tests.app.test_racing import FAKE
 from tripletscope import datasets
 from tripletscope.config import TrainConfig
 from tripletscope.errors import DataError
+from tripletscope.store.reader import Run
 from tripletscope_app import widgets
-from tripletscope_app.racing import check, chips, flaw_pictures, form, office, pictures_zip, view
+from tripletscope_app.racing import check, chips, flaw_pictures, form, office, pictures_zip, presets, view
 from tripletscope_app.racing.check import frames_of
 from tripletscope_app.racing.estimate import Paced
 from tripletscope_app.racing.plan import race
@@ -397,3 +398,18 @@ def test_a_zip_that_leads_out_or_holds_no_pictures_is_refused(tmp_path, name, pa
     monkeypatch.setattr(pictures_zip, "LIMIT", 1000)
     with pytest.raises(DataError, match="holds more than"):
         pictures_zip.opened(tmp_path / "big.zip", tmp_path / "big")
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_a_preset_trains_on_what_was_recorded(place):
+    """Down to the samples: the digest of the data is that of the shipped run."""
+    preset = presets.presets()[place]
+    run = Run.open(preset.race.paths[0])
+    values = {control.key: value for control, value in preset.values.items()}
+    data = datasets.load(
+        values[view.DATA.key],
+        image_size=values.get(view.IMAGE_SIZE.key),
+        standardize=bool(values.get(view.STANDARDIZE.key)),
+    )
+    assert data.digest == run.config["data"]["digest"]
+    assert view.DATA.read(view.DATA.write(values[view.DATA.key])) == values[view.DATA.key], "a link brings it along"

@@ -236,6 +236,42 @@ def test_settings_survive_the_command_line(config, tmp_path):
     assert back == config
 
 
+#: The real trainer, until that many bytes were written: then the disk takes nothing more, whatever it is.
+FULL = textwrap.dedent(
+    """
+    import sys
+    from tripletscope.cli import main
+    from tripletscope.store import append, layout
+    left = [400_000]
+    def take(size):
+        left[0] -= size
+        if left[0] < 0:
+            raise OSError(28, "No space left on device")
+    write, replace = append.AppendFile.write, layout.replace
+    append.AppendFile.write = lambda self, piece: (take(len(piece)), write(self, piece))[1]
+    layout.replace = lambda path, content, sync=False: (take(len(content)), replace(path, content, sync=sync))[1]
+    sys.exit(main(["train", *sys.argv[1:]]))
+    """
+)
+
+
+@pytest.mark.slow
+def test_a_full_disk_ends_a_run_that_can_be_read_and_says_so(tmp_path):
+    yard = Yard(tmp_path / "runs", command=[sys.executable, "-c", FULL])
+    settings = TrainConfig(data="digits", dim=2, hidden=4, steps=5000)
+    folder = yard.start(race(settings, ["random"], [0], title="Full"), "full")
+    until(lambda: yard.race(folder).over, 300)
+    yard.close()
+    (run,) = yard.race(folder).runs
+    assert run.state == "stopped"
+    assert 0 < run.step < 5000
+    assert "No space left on device" in run.message
+    assert run.message.endswith("make room and resume the run.")
+    opened = Run.open(run.path)
+    assert opened.step_count == run.step
+    assert len(opened.picks(step=run.step - 1))
+
+
 def test_the_real_trainer(tmp_path):
     yard = Yard(tmp_path / "runs", most=2)
     settings = TrainConfig(data="digits", dim=2, hidden=4, steps=12)

@@ -109,6 +109,52 @@ def test_a_failed_step_is_absent_and_the_run_goes_on(tmp_path: Path, monkeypatch
     assert recorded.facts(Run.open(tmp_path / "run")) == recorded.facts(Run.open(whole))
 
 
+@pytest.mark.parametrize("room", [0, 700, 3000, 6000, 9000, 12_000, 20_000])
+def test_a_disk_that_takes_nothing_more_is_a_sentence_and_the_run_opens(
+    room: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is being written at that moment: also the status that would tell it, and the end of the run."""
+    written, replaced = AppendFile.write, layout.replace
+    left = [room]
+
+    def take(size: int) -> None:
+        left[0] -= size
+        if left[0] < 0:
+            raise OSError(28, "No space left on device")
+
+    def write(self: AppendFile, piece: bytes) -> None:
+        take(len(piece))
+        written(self, piece)
+
+    def replace(path: Path, content: bytes, *, sync: bool = False) -> None:
+        take(len(content))
+        replaced(path, content, sync=sync)
+
+    whole = recorded.facts(Run.open(recorded.record(tmp_path / "whole", 40, strategies=[])))
+    monkeypatch.setattr(AppendFile, "write", write)
+    monkeypatch.setattr(layout, "replace", replace)
+    done = -1
+
+    def record() -> None:
+        nonlocal done
+        with Recorder(tmp_path / "run", margin=1.0, samples=recorded.samples()) as recorder:
+            for step in range(40):
+                recorded.record_steps(recorder, step, step + 1)
+                done = step
+
+    with pytest.raises(RunError, match=r"cannot be written.*No space left on device.*make room and resume"):
+        record()
+    monkeypatch.undo()
+    if done < 0:
+        return
+    run = Run.open(tmp_path / "run")
+    assert run.steps == list(range(done + 1))
+    assert run.state != "finished"
+    with Recorder(tmp_path / "run", margin=1.0, samples=recorded.samples(), resume=True) as recorder:
+        recorded.record_steps(recorder, done + 1, 40)
+    assert recorded.facts(Run.open(tmp_path / "run")) == whole, "room was made, and it went on without a seam"
+
+
 def test_closing_packs_the_streams_into_parquet(tmp_path: Path) -> None:
     folder = recorded.record(tmp_path / "run", 6)
     for name, schema in STEP_TABLES.items():

@@ -244,7 +244,6 @@ def _become(question: Mapping[str, Any], fresh: Mapping[int, Any]) -> NoReturn:
         os.close(logged)
         os.close(nothing)
         note(Path(question["note"]), os.getpid())
-        os.nice(NICE)
         from tripletscope.cli import main
 
         code = main(["train", *map(str, question["options"])])
@@ -262,7 +261,7 @@ def _become(question: Mapping[str, Any], fresh: Mapping[int, Any]) -> NoReturn:
 def serve(patience: float = PATIENCE) -> None:
     """Forks what is asked for on standard input, until it closes or nothing was asked for a while."""
     server = os.getppid()
-    os.nice(5)  # the page that is being drawn goes first
+    os.nice(NICE)  # with all its forks: the page that is being drawn goes first
     fresh = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which closes our pipe
     out = os.dup(1)

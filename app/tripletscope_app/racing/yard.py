@@ -37,6 +37,7 @@ State = Literal["waiting", "starting", "running", "paused", "finished", "stopped
 #: Between two looks at what could start, in seconds.
 PAUSE = 0.4
 LOGS, LOCK = "logs", ".yard.lock"
+_SAYS = "tripletscope: "  # how the command line begins a refusal
 #: Lines of a log that are shown when something failed.
 TAIL = 12
 
@@ -244,7 +245,7 @@ class Yard:
         if started is None:
             return Standing(name, path, config, "waiting")
         said = self.log(folder, name)
-        why = said[-1].removeprefix("tripletscope: ") if said else "its process ended before it began"
+        why = said[-1].removeprefix(_SAYS) if said else "its process ended before it began"
         return Standing(name, path, config, "refused", message=why)
 
     def _recorded(self, folder: Path, path: Path, config: TrainConfig, busy: bool) -> Standing:
@@ -257,8 +258,9 @@ class Yard:
         if state == "stopped" and busy:  # its process has just begun to go on
             return Standing(path.name, path, config, "starting", step)
         if state == "stopped" and status.get("state") == "running":
-            said = self.log(folder, path.name)
-            message = "its process died" + (f": {said[-1]}" if said else "")
+            last = (self.log(folder, path.name) or [""])[-1]
+            refused = last.startswith(_SAYS)  # a sentence of the trainer, which could not write it into the run
+            message = last.removeprefix(_SAYS) if refused else "its process died" + (f": {last}" if last else "")
         return Standing(path.name, path, config, state, step, rate, message)  # type: ignore[arg-type]
 
     def _work(self) -> None:

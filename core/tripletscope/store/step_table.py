@@ -40,7 +40,12 @@ class StreamWriter(AppendFile):
         super().__init__(path)
         self._schema = schema
         if new:
-            self.write(schema.with_metadata({**(schema.metadata or {}), _FIRST: str(first_step).encode()}).serialize())
+            head = schema.with_metadata({**(schema.metadata or {}), _FIRST: str(first_step).encode()})
+            try:
+                self.write(head.serialize())
+            except OSError:
+                self.close()
+                raise
 
     def append(self, columns: list[pa.Array]) -> None:
         """Nothing; one more record batch of these columns is in the stream."""

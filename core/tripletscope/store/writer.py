@@ -9,6 +9,8 @@ import io
 import json
 import os
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -47,13 +49,15 @@ class RunWriter:
         self.path, self.config, self.samples, self.lines = path, config, samples, lines
         self.committed = int(lines[-1]["step"]) if lines else -1
         self._lines = file
-        self._tables = {
-            name: StepTableWriter(layout.part_path(path, name), schema, self.committed + 1)
-            for name, schema in STEP_TABLES.items()
-        }
         self._closing_starts: int | None = None  # where the closing line of a resumed run begins
         self.open = True
-        self.heartbeat()
+        self._tables: dict[str, StepTableWriter] = {}
+        with ExitStack() as opened:
+            for name, schema in STEP_TABLES.items():
+                self._tables[name] = StepTableWriter(layout.part_path(path, name), schema, self.committed + 1)
+                opened.callback(self._tables[name].close)
+            self.heartbeat()
+            opened.pop_all()
 
     @classmethod
     def create(cls, path: Path, config: dict[str, Any], samples: Samples | None) -> RunWriter:
@@ -74,13 +78,19 @@ class RunWriter:
             ) from None
         except OSError as problem:
             raise RunError(f"The run folder {str(path)!r} cannot be made: {problem.strerror or problem}.") from None
-        table = SampleTable(path)
-        if samples is not None:
-            table.start(samples)
-        for folder in (*STEP_TABLES, "frames"):
-            (path / folder).mkdir()
-        layout.replace(path / layout.CONFIG, content, sync=True)
-        return cls(path, config, table, [], _open_alone(path))
+        with _told(path, "The beginning of a run"), ExitStack() as opened:
+            table = SampleTable(path)
+            opened.callback(table.close)
+            if samples is not None:
+                table.start(samples)
+            for folder in (*STEP_TABLES, "frames"):
+                (path / folder).mkdir()
+            layout.replace(path / layout.CONFIG, content, sync=True)
+            file = _open_alone(path)
+            opened.callback(file.close)
+            made = cls(path, config, table, [], file)
+            opened.pop_all()  # it is the writer's to close them now
+            return made
 
     @classmethod
     def resume(cls, path: Path, config: dict[str, Any]) -> RunWriter:
@@ -159,10 +169,7 @@ class RunWriter:
             for file, size in zip(files, sizes, strict=True):  # the line first: it commits the rest
                 file.cut_to(size)
             if isinstance(problem, OSError):
-                raise RunError(
-                    f"Step {step} cannot be written to {str(self.path)!r} ({problem.strerror or problem}); the steps "
-                    "before it are whole: make room and resume the run."
-                ) from problem
+                raise _no_room(self.path, f"Step {step}", problem) from problem
             raise
         self.committed = step
         if time.monotonic() - self._beat > _HEARTBEAT:
@@ -170,9 +177,10 @@ class RunWriter:
 
     def write_closing(self, step: int, scalars: dict[str, Any], frame: Float32[np.ndarray, "N D"]) -> None:
         """Nothing; the embedding after the last update is recorded as a frame of its own."""
-        self._drop_closing()
-        _save(layout.frame_path(self.path, step), frame)
-        self._append_line(scalars)
+        with _told(self.path, "The closing frame"):
+            self._drop_closing()
+            _save(layout.frame_path(self.path, step), frame)
+            self._append_line(scalars)
 
     def _drop_closing(self) -> None:
         """Nothing; the frame that closed the run before it was resumed is gone: the run goes on."""
@@ -201,13 +209,15 @@ class RunWriter:
     def heartbeat(self, message: str | None = None) -> None:
         """Nothing; status.json says that the run is alive, and perhaps what it is doing."""
         self._beat = time.monotonic()
-        write_status(self.path, "running", self.committed, message)
+        with _told(self.path, layout.STATUS):
+            write_status(self.path, "running", self.committed, message)
 
     def write_checkpoint(self, step: int, content: bytes) -> None:
         """Nothing; the checkpoint after `step` updates is kept, with the first one and the one before it."""
         path = layout.checkpoint_path(self.path, step)
-        path.parent.mkdir(exist_ok=True)
-        layout.replace(path, content, sync=True)
+        with _told(self.path, f"The checkpoint of step {step}"):
+            path.parent.mkdir(exist_ok=True)
+            layout.replace(path, content, sync=True)
         for old in self.checkpoints()[1:-2]:
             layout.checkpoint_path(self.path, old).unlink(missing_ok=True)
 
@@ -230,16 +240,17 @@ class RunWriter:
         if not self.open:
             return
         self.open = False
-        try:
-            self.samples.close()
-            for table in self._tables.values():
-                table.close()
-            self._lines.sync()
-            write_status(self.path, state, self.committed, message, sync=True)
-            for name, schema in STEP_TABLES.items():
-                pack(self.path, name, schema, self.committed)
-        finally:
-            self._lines.close()
+        with _told(self.path, "The end of the run"):
+            try:
+                self.samples.close()
+                for table in self._tables.values():
+                    table.close()
+                self._lines.sync()
+                write_status(self.path, state, self.committed, message, sync=True)
+                for name, schema in STEP_TABLES.items():
+                    pack(self.path, name, schema, self.committed)
+            finally:
+                self._lines.close()
 
     def __enter__(self) -> RunWriter:
         return self
@@ -248,6 +259,22 @@ class RunWriter:
         self, kind: type[BaseException] | None, problem: BaseException | None, _: TracebackType | None
     ) -> None:
         self.close("finished" if kind is None else "failed", None if problem is None else str(problem))
+
+
+@contextmanager
+def _told(path: Path, what: str) -> Iterator[None]:
+    """A disk that takes no more is a sentence."""
+    try:
+        yield
+    except OSError as problem:
+        raise _no_room(path, what, problem) from problem
+
+
+def _no_room(path: Path, what: str, problem: OSError) -> RunError:
+    return RunError(
+        f"{what} cannot be written to {str(path)!r} ({problem.strerror or problem}); the steps before it are whole: "
+        "make room and resume the run."
+    )
 
 
 def _as_json(config: dict[str, Any]) -> bytes:
