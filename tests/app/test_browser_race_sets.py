@@ -109,6 +109,10 @@ def press(visitor: Visitor, race: str, run: str, button: str) -> None:
     line(visitor, race, run).get_by_role("button", name=button).click()
 
 
+def drawn(visitor: Visitor, what: str = ROOT) -> None:
+    visitor.until(lambda: visitor.page.locator(what).count())
+
+
 def frames(visitor: Visitor) -> int:
     """How many frames the scrubber has."""
     look = "root => { const s = root.tripletscope.state(); return s.runs[s.run].frames.length }"
@@ -127,7 +131,7 @@ def test_a_race_from_start_to_compare(browser, server, folder, yard, data):
     watch = visitor.page.get_by_role("button", name="Watch it").first
     visitor.until(lambda: watch.is_enabled())
     watch.click()
-    visitor.page.wait_for_selector(ROOT)
+    drawn(visitor)
 
     # The map draws itself, and the scrubber grows.
     step, count = visitor.step(), frames(visitor)
@@ -140,7 +144,7 @@ def test_a_race_from_start_to_compare(browser, server, folder, yard, data):
     at = Run.open(place / going).step_count
     assert 0 < at < 1200
     visitor.page.reload()
-    visitor.page.wait_for_selector(ROOT)
+    drawn(visitor)
     visitor.until(lambda: "paused at step" in visitor.live())
     assert Run.open(place / going).step_count == at
 
@@ -160,7 +164,7 @@ def test_a_race_from_start_to_compare(browser, server, folder, yard, data):
     visitor.page.goto(f"{server.address}/race")
     visitor.page.locator(f".st-key-race-compare-{name} button").click()
     begun = [run for run in NAMES if (place / run / "config.json").exists()]
-    visitor.page.wait_for_selector(".ts-compare[data-ready=true]")
+    drawn(visitor, ".ts-compare[data-ready=true]")
     visitor.until(lambda: visitor.page.locator(".ts-compare-cell").count() == len(begun))
     for run in begun:
         assert visitor.page.locator(f".ts-compare-cell[data-run='{run}']").count() == 1
@@ -190,7 +194,7 @@ def test_two_people_race_at_once_and_the_cap_holds(browser, server, yard):
 
     # What one deletes the other does not find, and only the one who did it is asked whether to undo.
     first.page.goto(f"{server.address}/?run=digits-race/random")
-    first.page.wait_for_selector(ROOT)
+    drawn(first)
     first.page.get_by_role("button", name="All runs…").click()
     gallery = first.page.get_by_role("dialog")
     gallery.locator(".st-key-gallery-zip-digits-race-2").wait_for()
@@ -229,7 +233,7 @@ def test_a_server_that_is_killed_loses_nothing(browser, folder, yard):
             assert os.getsid(said["pid"]) == said["pid"] if said["state"] == "running" else True
         server = Server(folder)
         visitor = Visitor(browser, server, "/?run=digits-race")
-        visitor.page.wait_for_selector(ROOT)
+        drawn(visitor)
         visitor.until(lambda: yard.race(place).over)
         assert [run.state for run in yard.race(place).runs] == ["finished"] * 3
         visitor.until(lambda: visitor.last_frame() == 1200 and not visitor.live())
