@@ -32,6 +32,19 @@ def ours(node) -> bool:
     return len(node["target"]) > 1 or any(isinstance(part, list) for part in node["target"])
 
 
+def complaints(page) -> list[str]:
+    """What axe says against our own elements; it must have looked at something."""
+    report = Axe().run(page, options=RULES).response
+    assert len(report["passes"]) > 10, "axe looked at something"
+    return [
+        f"{violation['id']} ({violation['impact']}): {violation['help']}\n    {json.dumps(node['target'])}\n"
+        f"    {node['html'][:200]}\n    {node.get('failureSummary', '')[:400]}"
+        for violation in report["violations"]
+        for node in violation["nodes"]
+        if ours(node)
+    ]
+
+
 MORE = [
     pytest.param(*view, marks=pytest.mark.slow) for view in ((1280, True), (900, False), (900, True), (1920, False))
 ]
@@ -44,14 +57,21 @@ def test_axe_finds_nothing_in_the_instrument(browser, server, width, dark):
     watched.until("root.dataset.positive !== ''")
     watched.page.wait_for_timeout(4000)  # the panels that come later are there
     watched.settle()
-    report = Axe().run(watched.page, options=RULES).response
-    wrong = [
-        f"{violation['id']} ({violation['impact']}): {violation['help']}\n    {json.dumps(node['target'])}\n"
-        f"    {node['html'][:200]}\n    {node.get('failureSummary', '')[:400]}"
-        for violation in report["violations"]
-        for node in violation["nodes"]
-        if ours(node)
-    ]
+    wrong = complaints(watched.page)
     assert not wrong, "\n".join(wrong)
-    assert len(report["passes"]) > 10, "axe looked at something"
     watched.close()
+
+
+@pytest.mark.parametrize(
+    ("width", "dark"),
+    [(1280, False), *(pytest.param(*view, marks=pytest.mark.slow) for view in ((1920, False), (900, True)))],
+)
+def test_axe_finds_nothing_on_the_compare_page(browser, server, width, dark):
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light")
+    page.goto(f"{server.address}/compare?runs=runs/semi-hard,runs/batch-hard")
+    # With the matrix of who picks alike, and the samples whose neighbours differ, which are worked out later.
+    page.wait_for_selector(".ts-compare[data-figures='2']", timeout=240_000)
+    page.wait_for_selector(".ts-compare-changed li", state="attached", timeout=240_000)
+    wrong = complaints(page)
+    page.close()
+    assert not wrong, "\n".join(wrong)
