@@ -396,6 +396,27 @@ def test_the_gallery_shows_every_run_and_opens_one(watched):
     assert not watched.complaints
 
 
+@pytest.mark.slow
+def test_an_animation_of_the_race_is_made_and_downloaded(watched, tmp_path):
+    from PIL import Image
+
+    page = watched.page
+    page.set_default_timeout(4 * WAIT)
+    page.get_by_text("An animation of this run or race").click()
+    page.get_by_role("button", name="Make the animation").click()
+    link = page.locator(".st-key-download-film button")
+    link.wait_for()
+    page.locator(".stImage img").wait_for()
+    with page.expect_download() as waiting:
+        link.click()
+    path = tmp_path / "film.gif"
+    waiting.value.save_as(path)
+    with Image.open(path) as film:
+        assert film.n_frames > 10
+        assert film.width >= 900
+    assert not watched.complaints
+
+
 def test_a_download_brings_the_triplets_of_the_step(watched, folder):
     watched.until("root.dataset.positive !== ''")  # the page is drawn once more when the answer comes
     watched.page.wait_for_timeout(1500)
