@@ -11,7 +11,7 @@ ARGS     ?=
 WORKERS  ?= -n auto --maxprocesses 4 --dist loadfile
 SOURCES  := core app tests examples benchmarks sample_data docs
 
-.PHONY: app test lint format bench docs pictures recordings wheel clean help
+.PHONY: app test lint format bench docs pictures recordings experiments wheel clean help
 
 help:            ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -43,6 +43,7 @@ lint: $(VENV)/.installed-dev  ## ruff, mypy, and that generated docs are current
 	$(BIN)/mypy
 	$(BIN)/python -m tripletscope.strategy_docs --check docs/strategies.md
 	$(BIN)/python -m tripletscope.dataset_docs --check docs/datasets.md
+	$(BIN)/python docs/make_experiments.py --check
 
 format: $(VENV)/.installed-dev ## put imports and layout in order
 	$(BIN)/ruff check --fix $(SOURCES)
@@ -52,6 +53,7 @@ docs: $(VENV)/.installed-app  ## write the generated pages again
 	$(BIN)/python -m tripletscope.strategy_docs docs/strategies.md
 	$(BIN)/python -m tripletscope.dataset_docs docs/datasets.md
 	$(BIN)/python -m tripletscope.inspection.check_docs docs/inspect.md
+	$(BIN)/python docs/make_experiments.py
 
 bench: $(VENV)/.installed-test ## print the tables of speed and memory (minutes; nothing fails on a number)
 	$(BIN)/python benchmarks/bench_mining.py $(ARGS)
@@ -69,6 +71,9 @@ pictures: $(VENV)/.installed-test ## take the pictures of the docs and the film 
 
 recordings: $(VENV)/.installed-app ## record the shipped races again
 	$(BIN)/python sample_data/make_recordings.py $(ARGS)
+
+experiments: $(VENV)/.installed-app ## train the shipped experiments again and judge their claims (minutes)
+	$(BIN)/python docs/make_experiments.py --record $(ARGS)
 
 wheel: $(VENV)/.installed-dev ## build the wheel and the source archive into dist/
 	$(BIN)/python -m build

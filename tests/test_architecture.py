@@ -34,6 +34,7 @@ FLOORS: list[set[str]] = [
     {"step_record", "recorded_strategies", "frames", "recorder", "export", "analysis", "doctor", "inspection", "film"},
     {"config", "preparation", "training"},
     {"sweep"},
+    {"experiments"},
     {"cli", "__main__", "__init__"},
 ]
 

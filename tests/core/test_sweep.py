@@ -176,7 +176,7 @@ def test_other_refusals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     (tmp_path / "mine" / "thesis.txt").write_text("all of it")
     assert main(["sweep", str(file), "--out", str(tmp_path / "mine")]) == 2
     assert "holds no sweep" in capsys.readouterr().err
-    assert os.listdir(tmp_path / "mine") in (["thesis.txt"], ["thesis.txt", ".lock"], [".lock", "thesis.txt"])
+    assert os.listdir(tmp_path / "mine") == ["thesis.txt"]
 
 
 # ---- numbers of a cell --------------------------------------------------------------------------------------------
@@ -411,6 +411,16 @@ def test_a_process_that_dies_costs_its_cell_and_no_other(tmp_path: Path) -> None
     assert "its process ended by signal 9" in ends["random, seed 0"].reason
     assert started_again(out, file)["cell"].nunique() == 4
     assert not list((out / "failed").iterdir())
+
+
+def test_a_process_that_cannot_start_is_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "small.toml"
+    file.write_text(SMALL)
+    monkeypatch.setattr("tripletscope.sweep.crew.sys.executable", str(tmp_path / "no-python"))
+    assert main(["sweep", str(file), "--out", str(tmp_path / "out"), "--quiet"]) == 1
+    assert "no process could be started" in capsys.readouterr().err
 
 
 def wait_for(path: Path) -> None:

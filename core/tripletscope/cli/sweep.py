@@ -19,6 +19,7 @@ from tripletscope.errors import SettingError
 if TYPE_CHECKING:
     import pandas
 
+    from tripletscope.experiments import Experiment
     from tripletscope.sweep.crew import Event
     from tripletscope.sweep.plan import Cell, Plan
 
@@ -28,6 +29,7 @@ SHOWN = (
     ("MAP@R", "map_at_r"),
     ("spread", "spread"),
     ("violating", "violating_share"),
+    ("abstained", "abstained_share"),
     ("false neg.", "false_negative_share"),
     ("triplets", "triplets"),
     ("CPU s", "cpu_seconds"),
@@ -36,7 +38,14 @@ SHOWN = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The file, where the numbers go, and how many processes."""
-    parser.add_argument("file", metavar="FILE", help="TOML file with strategies, seeds and settings")
+    parser.add_argument("file", metavar="FILE", nargs="?", help="TOML file with strategies, seeds and settings")
+    parser.add_argument(
+        "--shipped",
+        metavar="NAME",
+        nargs="?",
+        const="",
+        help="instead of a file: an experiment that comes along, by name; without NAME they are listed",
+    )
     parser.add_argument("--out", metavar="DIR", help="folder of the sweep (default: sweeps/NAME-OF-FILE)")
     parser.add_argument(
         "--jobs", type=int, metavar="N", help="processes at a time, one thread each (default: all cores)"
@@ -74,15 +83,48 @@ def read_seeds(text: str | None) -> list[int] | None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains what is not there yet; 0 when all of it is, 1 when a cell failed, 130 after Ctrl-C."""
+    from tripletscope import experiments
     from tripletscope.sweep import crew, plan
 
+    if args.shipped == "" and args.file is None:
+        return list_shipped(args)
+    if (args.file is None) == (args.shipped is None):
+        raise SettingError("Give a FILE, or --shipped NAME for an experiment that comes along; --shipped lists them.")
+    file = Path(args.file) if args.file else experiments.get(args.shipped).path
     if args.jobs is not None and args.jobs < 1:
         raise SettingError(f"--jobs is {args.jobs}, but it has to be 1 or more.")
-    asked = plan.read(args.file, seeds=read_seeds(args.seeds))
+    asked = plan.read(file, seeds=read_seeds(args.seeds))
+    claim = experiments.read(file) if asked.told else None  # what is wrong with its rules is said before it runs
     plan.check_names(asked)
-    out = Path(args.out) if args.out else Path("sweeps") / Path(args.file).stem
+    out = Path(args.out) if args.out else Path("sweeps") / file.stem
     jobs = args.jobs or crew.cores()
-    return dry_run(asked, out, jobs, args) if args.dry_run else train(asked, out, jobs, args)
+    return dry_run(asked, out, jobs, args) if args.dry_run else train(asked, claim, out, jobs, args)
+
+
+def list_shipped(args: argparse.Namespace) -> int:
+    """Prints the experiments that come along, with their verdicts; 0."""
+    from tripletscope import experiments
+
+    found = [(one, one.report()) for one in map(experiments.get, experiments.names())]
+    if args.json:
+        told = [
+            {
+                "name": one.name,
+                "title": one.title,
+                "claim": one.claim,
+                "source": one.source,
+                "seeds": sorted({cell.config.seed for cell in one.plan.cells}),
+                "cells": len(one.plan.cells),
+                "verdict": report.verdict,
+                "rules": [{"rule": each.rule, "held_in_seeds": list(each.held)} for each in report.outcomes],
+            }
+            for one, report in found
+        ]
+        print(json.dumps(told, indent=2, ensure_ascii=False))
+        return 0
+    for one, report in found:
+        print(f"{one.name:<20} {report.verdict:<14} {one.claim}")
+    return 0
 
 
 def dry_run(asked: Plan, out: Path, jobs: int, args: argparse.Namespace) -> int:
@@ -111,12 +153,13 @@ def dry_run(asked: Plan, out: Path, jobs: int, args: argparse.Namespace) -> int:
     return 0
 
 
-def train(asked: Plan, out: Path, jobs: int, args: argparse.Namespace) -> int:
-    """Trains the cells that are not finished, writes and prints the table; the exit code."""
+def train(asked: Plan, claim: Experiment | None, out: Path, jobs: int, args: argparse.Namespace) -> int:
+    """Trains what is not finished, writes and prints the table, and what it says of a claim; the exit code."""
     from tripletscope.sweep import crew
     from tripletscope.sweep.folder import SweepFolder
 
     folder, failed = SweepFolder(out), list[tuple["Cell", str]]()
+    folder.check()
     waiting = f"waiting for the processes of an earlier start in {out} to end"
     with folder.locked(lambda: say(waiting)) as lock:
         folder.open(asked)
@@ -139,9 +182,11 @@ def train(asked: Plan, out: Path, jobs: int, args: argparse.Namespace) -> int:
         say(f"{missing} of {len(asked.cells)} cells are not finished; the same command goes on with them")
     if not args.quiet:
         say(f"wrote {folder.results} ({whole.num_rows:,} rows)")
+    if claim is not None and not missing:
+        judge(claim, whole.to_pandas())
     if stop.signal is not None:
         return 128 + stop.signal
-    return 1 if failed else 0
+    return 1 if failed or missing else 0
 
 
 def tell(found: pandas.DataFrame, asked: Plan, args: argparse.Namespace) -> None:
@@ -156,7 +201,7 @@ def tell(found: pandas.DataFrame, asked: Plan, args: argparse.Namespace) -> None
     from rich.table import Table
     from rich.text import Text
 
-    shown = [(title, name) for title, name in SHOWN if not told[name].isna().all()]
+    shown = [(title, name) for title, name in SHOWN if telling_number(told[name])]
     settings = telling(told, asked.varied)
     table = Table(box=None, pad_edge=False)
     for title in ("strategy", *settings, "seeds"):
@@ -171,6 +216,24 @@ def tell(found: pandas.DataFrame, asked: Plan, args: argparse.Namespace) -> None
     Console(width=None if sys.stdout.isatty() else 500).print(table)
 
 
+def telling_number(values: pandas.Series) -> bool:
+    """Whether a column is worth its place: something is known, and it is not 0 everywhere."""
+    return bool((values.notna() & (values != 0)).any())
+
+
+def judge(claim: Experiment, found: pandas.DataFrame) -> None:
+    """The verdict on standard error: what the rules of the claim make of these numbers."""
+    try:
+        report = claim.report(found)
+    except SettingError as problem:
+        say(f"no verdict: {problem}")
+        return
+    say(f"claim: {claim.claim}")
+    for outcome in report.outcomes:
+        say(f"  {outcome.text}: {outcome.rule}")
+    say(f"{report.verdict}")
+
+
 def telling(told: pandas.DataFrame, varied: Sequence[str]) -> list[str]:
     """The varied columns without those that only repeat what the name of the variant says."""
     if "variant" not in varied:
@@ -183,12 +246,14 @@ def setting_text(value: Any) -> str:
     """A setting in a table; a dash where this cell has none.
 
     Example:
-        >>> setting_text(0.1), setting_text(True), setting_text(None)
-        ('0.1', 'yes', '–')
+        >>> setting_text(1.0), setting_text(True), setting_text(None)
+        ('1', 'yes', '–')
     """
     if value is None or value != value:
         return "–"
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def range_text(middle: float, low: float, high: float) -> str:
@@ -208,14 +273,14 @@ def number_text(value: float) -> str:
     """A number of a table.
 
     Example:
-        >>> [number_text(value) for value in (0, 0.25, 3.14159, 51.2, 12800, 2e-7)]
+        >>> [number_text(value) for value in (0.0, 0.25, 3.14159, 51.2, 12800.0, 2e-7)]
         ['0', '0.250', '3.14', '51.2', '12,800', '2.0e-07']
     """
-    if value == 0 or abs(value) >= 1000:
-        return f"{value:,.0f}"
-    if abs(value) < 0.001:
+    size = abs(value)
+    if 0 < size < 0.001:
         return f"{value:.1e}"
-    return f"{value:.3f}" if abs(value) < 1 else f"{value:.3g}"
+    digits = 0 if size == 0 or size >= 100 else 3 if size <= 1 else 2 if size < 10 else 1
+    return f"{value:,.{digits}f}"
 
 
 class Bar:
@@ -284,7 +349,8 @@ command = Command(
     name="sweep",
     help="train strategies x seeds x settings from one file, in parallel, into one table",
     example="tripletscope sweep margins.toml --out sweeps/margins --jobs 4\n"
-    "  tripletscope sweep margins.toml --dry-run",
+    "  tripletscope sweep margins.toml --dry-run\n"
+    "  tripletscope sweep --shipped hardest-collapses",
     add_arguments=add_arguments,
     run=run,
     order=15,

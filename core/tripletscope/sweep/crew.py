@@ -120,7 +120,11 @@ def _hand(
                 cell = waiting.get_nowait()
             except queue.Empty:
                 break
-            worker = worker or _Worker(folder, lock, ending)
+            try:
+                worker = worker or _Worker(folder, lock, ending)
+            except OSError as problem:
+                events.put(Event("failed", cell, reason=f"no process could be started for it ({problem})"))
+                continue
             ended = None
             for ended in worker.train(cell):
                 events.put(ended)

@@ -72,18 +72,19 @@ class SweepFolder:
         """Its run, while it is trained or where runs are kept."""
         return self.path / RUNS / cell.name
 
-    def open(self, plan: Plan) -> None:
-        """Nothing; the folder is there and says what was asked.
+    def check(self) -> None:
+        """Nothing, if the folder is not there, empty or holds a sweep.
 
         Raises:
-            RunError: the folder holds something else.
+            RunError: it holds something else.
         """
-        if (
-            self.path.exists()
-            and not (self.path / ASKED).is_file()
-            and (not self.path.is_dir() or any(each.name != LOCK for each in self.path.iterdir()))
-        ):
+        if not self.path.exists() or (self.path / ASKED).is_file():
+            return
+        if not self.path.is_dir() or any(each.name != LOCK for each in self.path.iterdir()):
             raise RunError(f"{self.path} exists and holds no sweep: choose another --out.")
+
+    def open(self, plan: Plan) -> None:
+        """Nothing; the folder is there and says what was asked."""
         for name in (CELLS, FAILED, RUNS):
             (self.path / name).mkdir(parents=True, exist_ok=True)
         told = json.dumps(plan.to_dict(), indent=1, ensure_ascii=False)

@@ -89,7 +89,7 @@ class Plan:
         """What `sweep.json` and the table's metadata say, ready for JSON."""
         return {
             "title": self.title,
-            "source": self.source,
+            "source": Path(self.source).name,  # where it lay is nobody's business who gets the table
             "varied": list(self.varied),
             "cells": [{"name": one.name, "title": one.title, "settings": one.config.to_dict()} for one in self.cells],
         }

@@ -29,7 +29,16 @@ if TYPE_CHECKING:
 #: Key of the Parquet metadata that holds what the sweep was asked.
 ASKED = b"tripletscope.sweep"
 #: Columns that a summary tells, in its order.
-SUMMARY = ("recall_at_1", "map_at_r", "spread", "violating_share", "false_negative_share", "triplets", "cpu_seconds")
+SUMMARY = (
+    "recall_at_1",
+    "map_at_r",
+    "spread",
+    "violating_share",
+    "abstained_share",
+    "false_negative_share",
+    "triplets",
+    "cpu_seconds",
+)
 
 
 def measure(run: Run) -> dict[str, np.ndarray]:
@@ -41,7 +50,7 @@ def measure(run: Run) -> dict[str, np.ndarray]:
     Example:
         >>> from tripletscope.datasets import sample_data_dir
         >>> columns = measure(Run.open(sample_data_dir() / "races" / "digits-2d" / "semi-hard"))
-        >>> len(columns["step"]), columns["step"][-1].item(), columns["recall_at_1"][-1].round(3).item()
+        >>> len(columns["step"]), columns["step"][-1].item(), round(float(columns["recall_at_1"][-1]), 3)
         (40, 400, 0.908)
     """
     lines = run.lines
