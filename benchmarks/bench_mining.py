@@ -22,7 +22,7 @@ import statistics
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -104,12 +104,17 @@ def pick(name: str) -> Job:
     return job
 
 
-def everyone(points: torch.Tensor, labels: torch.Tensor) -> int:
-    """All strategies on one shared batch, as shadows are; batch-all as counts and plane."""
-    batch = Batch.from_embeddings(points, labels)
-    chance = torch.Generator().manual_seed(0)
-    picked = [one.pick(batch, margin=MARGIN, generator=chance) for one in strategies.all() if one.granularity != "all"]
-    return sum(map(len, picked)) + count_zones(batch, MARGIN).eligible + plane(batch).eligible
+def together(chosen: Sequence[strategies.Strategy]) -> Job:
+    """These strategies on one shared batch, as shadows are; batch-all as counts and plane."""
+
+    def job(points: torch.Tensor, labels: torch.Tensor) -> int:
+        batch = Batch.from_embeddings(points, labels)
+        chance = torch.Generator().manual_seed(0)
+        listed = (one for one in chosen if one.granularity != "all")
+        parts = (part for one in listed for part in one.stream(batch, margin=MARGIN, generator=chance))
+        return sum(map(len, parts)) + count_zones(batch, MARGIN).eligible + plane(batch).eligible
+
+    return job
 
 
 def peers() -> dict[str, tuple[str, Job]]:
@@ -122,6 +127,10 @@ def peers() -> dict[str, tuple[str, Job]]:
         "batch-all": ("get_all_triplets_indices", lambda x, y: loss_and_miner_utils.get_all_triplets_indices(y)),
         "batch-hard": ("BatchHardMiner", miners.BatchHardMiner()),
         "easy-positive": ("BatchEasyHardMiner(easy, hard)", miners.BatchEasyHardMiner("easy", "hard")),
+        "easy-positive-semi-hard": ("BatchEasyHardMiner()", miners.BatchEasyHardMiner()),
+        "multi-similarity": ("~MultiSimilarityMiner, pairs and no triplets", miners.MultiSimilarityMiner()),
+        "hard-aware": ("~HDCMiner, pairs and no triplets", miners.HDCMiner()),
+        "angular": ("AngularMiner(40)", miners.AngularMiner(angle=40)),
         "semi-hard": ("~TripletMarginMiner(semihard), the whole band", band),
         "distance-weighted": ("DistanceWeightedMiner", miners.DistanceWeightedMiner()),
         "count_zones": ("~TripletMarginMiner(all), then len()", every),
@@ -135,7 +144,10 @@ def rows() -> Iterator[tuple[str, Job]]:
         yield name, pick(name)
     yield "count_zones", lambda points, labels: count_zones(Batch.from_embeddings(points, labels), MARGIN)
     yield "plane", lambda points, labels: plane(Batch.from_embeddings(points, labels))
-    yield "all of them, shared batch", everyone
+    everyone = strategies.all()
+    yield "the first eight, shared", together(everyone[:8])
+    yield "all single picks, shared", together([one for one in everyone if one.single])
+    yield "all of them, shared batch", together(everyone)
 
 
 def main() -> None:

@@ -84,7 +84,7 @@ def variants(folder: Path) -> dict[str, Callable[[], None]]:
         "step alone": None,
         "+ picks + scalars": Recorder(folder / "picks", counts=False, **common),
         "+ exact counts + plane": Recorder(folder / "counts", **common),
-        "+ all eight as shadows": Recorder(folder / "shadows", strategies=shadows, **{**common, "training": None}),
+        "+ all as shadows": Recorder(folder / "shadows", strategies=shadows, **{**common, "training": None}),
     }
     return {name: Loop(recorder).step for name, recorder in recorders.items()}
 

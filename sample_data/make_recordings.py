@@ -274,7 +274,7 @@ def disagreement(batch: Batch, positive: int, margin: float) -> int:
     """How many different negatives the deterministic strategies pick for slot 0 with this positive."""
     picked: set[int] = set()
     for strategy in strategies.all():
-        if strategy.stochastic or strategy.granularity == "all":
+        if strategy.stochastic or not strategy.single:
             continue
         picks = strategy.pick(batch, margin=margin, generator=generator(SEED, "opening"))
         mine = (picks.anchor == 0) & (picks.positive == positive)

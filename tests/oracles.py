@@ -148,10 +148,154 @@ def distance_weighted_chances(
     return chances
 
 
+def easy(batch: Batch, margin: float) -> set[Triplet]:
+    slots = Slots(batch)
+    return {(a, p, slots.farthest(a, slots.negatives(a))) for a, p in slots.pairs() if slots.negatives(a)}
+
+
+def easy_positive_semi_hard(batch: Batch, margin: float) -> set[Triplet]:
+    slots, picks = Slots(batch), set()
+    for a in range(slots.size):
+        if slots.positives(a):
+            p = slots.nearest(a, slots.positives(a))
+            beyond = [n for n in slots.negatives(a) if slots.d[a, n] > slots.d[a, p]]
+            if beyond:
+                picks.add((a, p, slots.nearest(a, beyond)))
+    return picks
+
+
+def ranked(slots: Slots, a: int) -> list[int]:
+    """The negatives from near to far, equals in slot order."""
+    return sorted(slots.negatives(a), key=lambda n: (slots.d[a, n], n))
+
+
+def top_n_chances(batch: Batch, margin: float, skip: float = 0, n: float = 5) -> dict[Triplet, float]:
+    slots, chances = Slots(batch), {}
+    for a, p in slots.pairs():
+        window = ranked(slots, a)[int(skip) : int(skip + n)]
+        chances |= {(a, p, slot): 1 / len(window) for slot in window}
+    return chances
+
+
+def curriculum(batch: Batch, margin: float, hardness: float = 50.0) -> set[Triplet]:
+    slots, picks = Slots(batch), set()
+    for a, p in slots.pairs():
+        from_afar = ranked(slots, a)[::-1]
+        if from_afar:
+            picks.add((a, p, from_afar[math.floor((len(from_afar) - 1) * hardness / 100 + 0.5)]))
+    return picks
+
+
+def online_margin(batch: Batch, margin: float) -> set[Triplet]:
+    slots, picks = Slots(batch), set()
+    for a, p in slots.pairs():
+        if slots.negatives(a):
+            off = {n: abs(slots.gap(a, p, n) - slots.number(margin)) for n in slots.negatives(a)}
+            picks.add((a, p, min(off, key=lambda n: (off[n], n))))
+    return picks
+
+
+def anchor_swap(batch: Batch, margin: float) -> set[Triplet]:
+    slots, picks = Slots(batch), set()
+    for a, p in slots.pairs():
+        if a < p and slots.negatives(a):
+            one, other = slots.nearest(a, slots.negatives(a)), slots.nearest(p, slots.negatives(p))
+            picks.add((a, p, one) if slots.d[a, one] <= slots.d[p, other] else (p, a, other))
+    return picks
+
+
+def batch_sample_chances(batch: Batch, margin: float, temperature: float = 1.0) -> dict[Triplet, float]:
+    """Of the negative, once a positive is drawn; `batch_sample_positives` says how likely that one is."""
+    slots, chances = Slots(batch), {}
+    for a, p in slots.pairs():
+        weights = {n: math.exp(-float(slots.d[a, n]) / temperature) for n in slots.negatives(a)}
+        chances |= {(a, p, n): weight / sum(weights.values()) for n, weight in weights.items()}
+    return chances
+
+
+def batch_sample_positives(batch: Batch, temperature: float = 1.0) -> dict[tuple[int, int], float]:
+    slots, chances = Slots(batch), {}
+    for a in range(slots.size):
+        weights = {p: math.exp(float(slots.d[a, p]) / temperature) for p in slots.positives(a)}
+        chances |= {(a, p): weight / sum(weights.values()) for p, weight in weights.items()}
+    return chances
+
+
+def multi_similarity(batch: Batch, margin: float, epsilon: float = 0.1) -> set[Triplet]:
+    slots, picks = Slots(batch), set()
+    for a, p in slots.pairs():
+        for n in slots.negatives(a):
+            nearest, farthest = slots.nearest(a, slots.negatives(a)), slots.farthest(a, slots.positives(a))
+            if slots.gap(a, p, nearest) < slots.number(epsilon) and slots.gap(a, farthest, n) < slots.number(epsilon):
+                picks.add((a, p, n))
+    return picks
+
+
+def hard_aware(batch: Batch, margin: float, share: float = 0.5) -> set[Triplet]:
+    slots = Slots(batch)
+    far = sorted((slots.d[a, p] for a, p in slots.pairs()), reverse=True)
+    near = sorted(slots.d[a, n] for a in range(slots.size) for n in slots.negatives(a))
+    if not far or not near:
+        return set()
+    far_bar, near_bar = far[math.ceil(share * len(far)) - 1], near[math.ceil(share * len(near)) - 1]
+    return {
+        (a, p, n)
+        for a, p in slots.pairs()
+        for n in slots.negatives(a)
+        if slots.d[a, p] >= far_bar and slots.d[a, n] <= near_bar
+    }
+
+
+def angular(batch: Batch, margin: float, angle: float = 40.0) -> set[Triplet]:
+    slots = Slots(batch)
+    number = slots.number
+    plain = {"euclidean": slots.d, "squared-euclidean": np.sqrt(slots.d), "cosine": np.sqrt(2 * slots.d)}
+    square = np.square(plain[slots.distance])
+    steep = number(4 * math.tan(math.radians(angle)) ** 2)
+    picks = set()
+    for a, p in slots.pairs():
+        for n in slots.negatives(a):
+            to_middle = max(number(0), (square[a, n] + square[p, n]) * number(0.5) - square[a, p] / number(4))
+            if square[a, p] > steep * to_middle:
+                picks.add((a, p, n))
+    return picks
+
+
+def n_pair(batch: Batch, margin: float) -> set[Triplet]:
+    slots = Slots(batch)
+    chosen = {}
+    for label in set(slots.y):
+        members = [slot for slot in range(slots.size) if slots.y[slot] == label]
+        if len(members) >= 2:
+            chosen[label] = members[:2]
+    return {(a, p, other) for label, (a, p) in chosen.items() for rival, (_, other) in chosen.items() if rival != label}
+
+
+def lifted_weights(batch: Batch) -> dict[Triplet, float]:
+    slots = Slots(batch)
+    weights = {}
+    for a, p in slots.pairs():
+        both = sum(math.exp(-float(slots.d[end, n])) for end in (a, p) for n in slots.negatives(end))
+        weights |= {(a, p, n): math.exp(-float(slots.d[a, n])) / both for n in slots.negatives(a)}
+    return weights
+
+
+def lifted(batch: Batch, margin: float) -> set[Triplet]:
+    return set(lifted_weights(batch))
+
+
+def ohem(batch: Batch, margin: float, k: float = 128) -> set[Triplet]:
+    slots = Slots(batch)
+    everything = [(slots.gap(a, p, n), a, p, n) for a, p in slots.pairs() for n in slots.negatives(a)]
+    return {(a, p, n) for _, a, p, n in sorted(everything)[: int(k)]}
+
+
 CHANCES: dict[str, Callable[..., dict[Triplet, float]]] = {
     "random": random_chances,
     "semi-hard-random": semi_hard_random_chances,
     "distance-weighted": distance_weighted_chances,
+    "top-n": top_n_chances,
+    "batch-sample": batch_sample_chances,
 }
 ORACLES: dict[str, Callable[..., set[Triplet]]] = {
     "batch-all": batch_all,
@@ -159,6 +303,17 @@ ORACLES: dict[str, Callable[..., set[Triplet]]] = {
     "batch-hard": batch_hard,
     "semi-hard": semi_hard,
     "easy-positive": easy_positive,
+    "easy": easy,
+    "easy-positive-semi-hard": easy_positive_semi_hard,
+    "curriculum": curriculum,
+    "online-margin": online_margin,
+    "anchor-swap": anchor_swap,
+    "multi-similarity": multi_similarity,
+    "hard-aware": hard_aware,
+    "angular": angular,
+    "n-pair": n_pair,
+    "lifted": lifted,
+    "ohem": ohem,
     **{name: (lambda *args, _of=of, **settings: set(_of(*args, **settings))) for name, of in CHANCES.items()},
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -11,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from tripletscope.distances import DISTANCES, is_unit_norm, pairwise
-from tripletscope.errors import SettingError
+from tripletscope.errors import DataError, SettingError
 from tripletscope.rows import first_smallest
 
 # Work on pairs x batch goes in blocks of this many entries: small enough for the caches, large enough for torch.
@@ -268,7 +269,7 @@ class Batch:
         return torch.where(self.has_negative, first_smallest(values), -1)
 
     @cached_property
-    def sorted_negatives(self) -> tuple[Float[Tensor, "B B"], Int[Tensor, "B B"]]:
+    def sorted_negatives(self) -> tuple[Float[Tensor, "A B"], Int[Tensor, "A B"]]:
         """Each row's negatives from near to far: (distances, slots); +inf follows the last. Equals keep slot order."""
         values, slots = self.negative_distances.sort(dim=1, stable=True)
         return values, slots
@@ -279,6 +280,29 @@ class Batch:
         return self.n_pairs > 32 * self.size
 
     # ---- the batch as a whole --------------------------------------------------------------------------------
+
+    def require_finite(self) -> None:
+        """Nothing, if every distance is a finite number: a NaN would be everyone's nearest, or nobody's.
+
+        Raises:
+            DataError: naming the slots at fault.
+        """
+        if self._not_finite:
+            shown = ", ".join(map(str, self._not_finite[:5])) + (" and others" if len(self._not_finite) > 5 else "")
+            raise DataError(
+                f"The distances of slot {shown} of the batch are not finite ({len(self._not_finite)} of {self.size} "
+                "slots): nobody can be compared with them; look for a bad input, or for a training that diverged."
+            )
+
+    @cached_property
+    def _not_finite(self) -> list[int]:
+        """The slots whose embedding must be at fault: all their distances are bad, or else those with any bad one."""
+        if not self.distances.numel() or math.isfinite(float(self.distances.sum())):
+            return []
+        bad = ~torch.isfinite(self.distances)
+        whole = bad.sum(dim=1) >= bad.shape[1] - 1  # the diagonal may have been set to 0
+        found: list[int] = (whole if whole.any() else bad.any(dim=1)).nonzero()[:, 0].tolist()
+        return found
 
     @cached_property
     def unit_norm(self) -> bool | None:

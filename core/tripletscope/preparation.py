@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -163,7 +164,7 @@ def prepare(config: TrainConfig, data: LabelledData) -> Setup:
     DISTANCES.get(config.distance)
     strategy = strategies.get(config.strategy)
     strategy.settings(config.margin, config.param)
-    _require_space(strategy, config)
+    _require_space(strategy, config, config.param)
     shadows, left_out = choose_shadows(config)
     device = choose_device(config.device)
     data.samples.check_trainable()
@@ -220,18 +221,25 @@ def choose_shadows(config: TrainConfig) -> tuple[tuple[str, ...], tuple[str, ...
     Example:
         >>> watching, left_out = choose_shadows(TrainConfig(shadow=("all",), normalize=False))
         >>> len(watching), left_out
-        (6, ('distance-weighted',))
+        (19, ('distance-weighted',))
     """
     named = tuple(name for name in dict.fromkeys(config.shadow) if name not in (config.strategy, "all"))
     for name in named:
         strategies.get(name)  # beside "all" too: a misspelt name is not passed over
     if "all" not in config.shadow:
         for name in named:
-            _require_space(strategies.get(name), config)
+            _require_space(strategies.get(name), config, {})
         return named, ()
     others = [each for each in strategies.all() if each.name != config.strategy]
-    fitting = tuple(each.name for each in others if not _misfit(each, config))
-    return fitting, tuple(each.name for each in others if _misfit(each, config))
+    reasons = {each.name: misfit(each, config, {}) for each in others}
+    chosen = tuple(name for name in named if name not in reasons)  # compositions, which "all" does not know
+    fitting = tuple(name for name, reason in reasons.items() if not reason)
+    return fitting + chosen, tuple(name for name, reason in reasons.items() if reason)
+
+
+def left_out(config: TrainConfig) -> list[str]:
+    """Why each of the strategies that `all` leaves out cannot watch, in a sentence."""
+    return [misfit(strategies.get(name), config, {}) for name in choose_shadows(config)[1]]
 
 
 def choose_device(name: str) -> torch.device:
@@ -283,17 +291,17 @@ def _ids_of(data: LabelledData, rows: Int64[np.ndarray, "M"]) -> Ids:
     return ids[rows] if isinstance(ids, np.ndarray) else [ids[row] for row in rows.tolist()]
 
 
-def _misfit(strategy: Strategy, config: TrainConfig) -> str | None:
-    """Why this strategy cannot choose in this space, or None."""
+def misfit(strategy: Strategy, config: TrainConfig, params: Mapping[str, float]) -> str:
+    """Why this strategy cannot choose in this space, or in batches of this shape; "" where it can."""
     if "unit" in strategy.needs and not config.normalize:
         return f"{strategy.name!r} needs embeddings of length 1: leave out --no-normalize, or choose another strategy."
     if "dim" in strategy.needs and config.dim < 2:
         return f"{strategy.name!r} needs at least 2 dimensions: use --dim 2 or more, or choose another strategy."
-    return None
+    return strategy.misfit(config.classes_per_batch, config.samples_per_class, params)
 
 
-def _require_space(strategy: Strategy, config: TrainConfig) -> None:
-    if reason := _misfit(strategy, config):
+def _require_space(strategy: Strategy, config: TrainConfig, params: Mapping[str, float]) -> None:
+    if reason := misfit(strategy, config, params):
         raise SettingError(reason)
 
 

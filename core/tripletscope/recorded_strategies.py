@@ -11,7 +11,7 @@ from tripletscope.errors import SettingError
 from tripletscope.seeding import generator
 from tripletscope.step_record import FalseCounts, PickNumbers, StepPicks, as_triplets, false_counts
 from tripletscope.strategies import STRATEGIES, Strategy
-from tripletscope.triplets import count_zones
+from tripletscope.triplets import Triplets, count_zones
 from tripletscope.zones import ZoneCounts
 
 ALL = "batch-all"  # recorded as counts: its picks grow with the cube of the batch
@@ -65,6 +65,10 @@ class RecordedStrategies:
         self._trainer = None if training == OWN else STRATEGIES.get(training)
         self._pickers = {name: STRATEGIES.get(name) for name in values}
         self._params = {name: one.settings(margin, dict(values[name])) for name, one in self._pickers.items()}
+        #: Those with several negatives for a pair: their numbers are recorded, and no rows.
+        self.counted = {name for name, one in self._pickers.items() if not one.single}
+        if self._trainer is not None and not self._trainer.single:
+            self.counted.add(training)
         names = dict.fromkeys([training, *self._pickers])
         self.codes = {name: code for code, name in enumerate(names)}
         self.cards: list[dict[str, Any]] = [dict(OWN_RECORD) if name == OWN else self._card(name) for name in names]
@@ -85,20 +89,28 @@ class RecordedStrategies:
             step: decides the draws.
         """
         batch = picks.batch
-        pickers: dict[str, Strategy | None] = {}
+        # Two tables: one is recorded, the other only counted.
+        tables = {False: picks, True: StepPicks(batch, self._margin, picks.truth)}
+        pickers: dict[bool, dict[str, Strategy | None]] = {False: {}, True: {}}
+
+        def add(name: str, picker: Strategy | None, found: Triplets) -> None:
+            counted = name in self.counted
+            tables[counted].add(self.codes[name], name == self.training and given is not None, found)
+            pickers[counted][name] = picker
+
         if given is not None and self.training != ALL:
-            picks.add(self.codes[self.training], True, as_triplets(given, batch, step))
-            pickers[self.training] = self._trainer
+            add(self.training, self._trainer, as_triplets(given, batch, step))
         for name, picker in self._pickers.items():
-            if name == ALL or name in pickers:
+            if name == ALL or (name == self.training and given is not None):
                 continue
             picker.check(batch)
             chance = generator(self._seed, "strategy", name, step) if picker.stochastic else None
-            found = picker.pick(batch, margin=self._margin, generator=chance, **self._params[name])
-            picks.add(self.codes[name], False, found)
-            pickers[name] = picker
-        picks.finish()
-        numbers = {name: picks.numbers(place, picker) for place, (name, picker) in enumerate(pickers.items())}
+            add(name, picker, picker.pick(batch, margin=self._margin, generator=chance, **self._params[name]))
+        numbers: dict[str, PickNumbers] = {}
+        for counted, table in tables.items():
+            if pickers[counted] or not counted:
+                table.finish()
+            numbers |= {name: table.numbers(at, one) for at, (name, one) in enumerate(pickers[counted].items())}
         if ALL in self.codes:
             false = None if picks.truth is None else false_counts(batch, picks.truth)
             numbers[ALL] = _everything(batch, zones or count_zones(batch, self._margin), false)

@@ -21,7 +21,7 @@ from tripletscope.batch import Batch
 from tripletscope.distances import DISTANCES
 from tripletscope.errors import DataError, RunError, SettingError, TripletscopeError
 from tripletscope.frames import COLLAPSED, frame_numbers, frame_schedule
-from tripletscope.recorded_strategies import ALL, OWN, RecordedStrategies
+from tripletscope.recorded_strategies import OWN, RecordedStrategies
 from tripletscope.samples import Samples
 from tripletscope.schema import SCALARS
 from tripletscope.step_record import (
@@ -382,7 +382,7 @@ class Recorder:
             blind = false_counts(picks.batch, picks.truth)
             line["eligible_false_negatives"], line["eligible_false_positives"] = blind.negatives, blind.positives
         line["spread"], line["mean_distance"] = number(spread), number(spread * self.margin)
-        if trained is not None and self._strategies.training != ALL:
+        if trained is not None and self._strategies.training not in self._strategies.counted:
             line["mean_d_ap"], line["mean_d_an"] = picks.means(0)
         if framed:
             line |= self._frame_numbers()

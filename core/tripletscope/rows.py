@@ -54,6 +54,18 @@ def first_above(values: Float[Tensor, "rows columns"], floors: Float[Tensor, " r
     return values.masked_fill_(values <= floors[:, None], torch.inf).argmin(dim=1)
 
 
+def kth_smallest(values: Float[Tensor, " n"], k: int) -> Float[Tensor, ""]:
+    """The k-th smallest value, counted from 1.
+
+    Example:
+        >>> kth_smallest(torch.tensor([3.0, 1.0, 2.0]), 2)
+        tensor(2.)
+    """
+    if on_cpu(values):
+        return torch.from_numpy(np.partition(values.numpy(), k - 1))[k - 1]
+    return values.kthvalue(k).values
+
+
 def between(
     values: Float[Tensor, "rows columns"], low: float, high: Float[Tensor, ""]
 ) -> tuple[Int[Tensor, " found"], Int[Tensor, " found"]]:

@@ -142,7 +142,7 @@ class StepPicks:
         semi_hard = stop - begin - hard - easy
         abstained = None
         if strategy is not None:
-            units = (self.anchor if strategy.granularity == "anchor" else self.pair)[begin:stop]
+            units = (self.anchor if strategy.granularity in ("anchor", "many") else self.pair)[begin:stop]
             abstained = strategy.units(self.batch) - _distinct(units, self.batch.size**2)
         return PickNumbers(ZoneCounts(hard, semi_hard, easy), abstained, self._false(slice(begin, stop)))
 

@@ -124,6 +124,7 @@ def render() -> str:
 _GRANULARITY = {
     "pair": "one for every anchor and positive",
     "anchor": "one for every anchor",
+    "many": "several for an anchor and positive",
     "all": "all",
 }
 

@@ -158,10 +158,13 @@ def check_abstained(strategy: Strategy) -> None:
     for title, batch in example_batches().items():
         picks, units = _picks(strategy, batch), strategy.units(batch)
         positives = [int((batch.labels == label).sum()) - 1 for label in batch.labels]
-        expected = sum(count > 0 for count in positives) if strategy.granularity == "anchor" else sum(positives)
+        anchors = strategy.granularity in ("anchor", "many")
+        expected = sum(count > 0 for count in positives) if anchors else sum(positives)
         assert units == expected, f"{strategy.name}, {title}: {units} units, expected {expected}"
-        if strategy.granularity != "all":
-            abstained = strategy.abstained(batch, picks)
+        abstained = strategy.abstained(batch, picks)
+        if strategy.granularity == "many":
+            assert len(set(picks.anchor.tolist())) + abstained == units, f"{strategy.name}, {title}: anchors missing"
+        elif strategy.single:
             assert len(picks) + abstained == units, f"{strategy.name}, {title}: {len(picks)} + {abstained} of {units}"
 
 

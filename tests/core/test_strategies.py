@@ -23,7 +23,11 @@ from tripletscope.strategies.base import MOST_TRIPLETS, STRATEGIES, strategy
 from tripletscope.testing import CONTRACT, check_strategy, example_batches, unit_points
 from tripletscope.triplets import Triplets
 
-ORDER = "random batch-all hardest batch-hard semi-hard semi-hard-random easy-positive distance-weighted"
+ORDER = (
+    "random batch-all hardest batch-hard semi-hard semi-hard-random easy-positive distance-weighted easy "
+    "easy-positive-semi-hard top-n curriculum online-margin anchor-swap batch-sample multi-similarity hard-aware "
+    "angular n-pair lifted ohem"
+)
 STOCHASTIC = [one.name for one in strategies.all() if one.stochastic]
 
 
@@ -31,9 +35,9 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_the_eight_in_display_order() -> None:
+def test_all_in_display_order() -> None:
     assert " ".join(strategies.names()) == ORDER
-    assert STOCHASTIC == ["random", "semi-hard-random", "distance-weighted"]
+    assert STOCHASTIC == ["random", "semi-hard-random", "distance-weighted", "top-n", "batch-sample"]
 
 
 @pytest.mark.parametrize("name", strategies.names())
@@ -55,7 +59,8 @@ def check_against_oracle(one: Strategy, batch: Batch, margin: float) -> None:
         assert found.to_set() == allowed
         return
     assert found.to_set() <= allowed
-    assert {pick[:2] for pick in found.to_set()} == {pick[:2] for pick in allowed}
+    unit = 1 if one.granularity == "anchor" else 2
+    assert {pick[:unit] for pick in found.to_set()} == {pick[:unit] for pick in allowed}
     check_chances(one, batch, margin)
 
 
@@ -91,6 +96,7 @@ def test_equal_to_its_oracle_on_the_example_batches(
     monkeypatch.setattr(Batch, "prefers_sorting", property(lambda batch: sorting))
     monkeypatch.setattr("tripletscope.batch.BLOCK", 200)  # many small blocks
     monkeypatch.setattr("tripletscope.strategies.distance_weighted.BLOCK", 50)
+    monkeypatch.setattr("tripletscope.strategies.batch_sample.BLOCK", 50)
     check_against_oracle(strategies.get(name), example_batches()[title], 0.2)
 
 
@@ -119,7 +125,7 @@ def frequencies_fit(one: Strategy, batch: Batch, margin: float, draws: int, **pa
 
 
 @pytest.mark.parametrize("sorting", [False, True])
-@pytest.mark.parametrize("name", STOCHASTIC)
+@pytest.mark.parametrize("name", [name for name in STOCHASTIC if strategies.get(name).granularity == "pair"])
 def test_picks_are_drawn_with_their_probabilities(name: str, sorting: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Batch, "prefers_sorting", property(lambda batch: sorting))
     frequencies_fit(strategies.get(name), example_batches()["ordinary"], 0.4, 500)
@@ -380,4 +386,5 @@ def test_describe_is_what_a_run_keeps() -> None:
         "low": 0.05,
         "high": 1.4,
         "help": "No distance below this one is favoured any further: λ = 1/q(cutoff).",
+        "whole": False,
     }

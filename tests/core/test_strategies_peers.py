@@ -11,6 +11,7 @@ from tests.core.batches import distinct_batch
 from tripletscope import strategies
 from tripletscope.batch import Batch
 from tripletscope.distances import pairwise
+from tripletscope.losses import triplet_margin_loss
 from tripletscope.testing import example_batches, unit_points
 from tripletscope.triplets import count_zones, zone_ranks
 
@@ -18,6 +19,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from pytorch_metric_learning import miners
     from pytorch_metric_learning.distances import LpDistance
+    from pytorch_metric_learning.utils import loss_and_miner_utils
 
 pytestmark = pytest.mark.peers
 
@@ -65,6 +67,93 @@ def test_easy_positive_is_batch_easy_hard_miner(shape: tuple[int, int]) -> None:
     batch = double_batch(*shape)
     miner = miners.BatchEasyHardMiner(pos_strategy="easy", neg_strategy="hard", distance=plain())
     assert ours("easy-positive", batch) == theirs(miner, batch)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_easy_positive_semi_hard_is_the_default_of_batch_easy_hard_miner(shape: tuple[int, int]) -> None:
+    batch = double_batch(*shape)
+    assert ours("easy-positive-semi-hard", batch) == theirs(miners.BatchEasyHardMiner(distance=plain()), batch)
+
+
+@pytest.mark.parametrize("negative", ["easy", "hard", "semihard"])
+@pytest.mark.parametrize("positive", ["easy", "hard"])
+def test_compositions_are_batch_easy_hard_miner(positive: str, negative: str) -> None:
+    of_positive = {"easy": "anchor:nearest", "hard": "anchor:farthest"}
+    of_negative = {"easy": "farthest", "hard": "nearest", "semihard": "nearest, lower:positive"}
+    for shape in SHAPES:
+        batch = double_batch(*shape)
+        miner = miners.BatchEasyHardMiner(positive, negative, distance=plain())
+        assert ours(f"{of_positive[positive]}, negative:{of_negative[negative]}", batch) == theirs(miner, batch)
+
+
+def crossed(miner: torch.nn.Module, batch: Batch) -> set[tuple[int, int, int]]:
+    """Their kept pairs as triplets: every kept positive of an anchor with every kept negative."""
+    a, p, other, n = (slots.tolist() for slots in miner(batch.embeddings, batch.labels))
+    return {(x, y, z) for x, y in zip(a, p, strict=True) for w, z in zip(other, n, strict=True) if w == x}
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 0.1, 0.4])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_multi_similarity_is_multi_similarity_miner(shape: tuple[int, int], epsilon: float) -> None:
+    points = double_batch(*shape)
+    batch = Batch.from_embeddings(points.embeddings, points.labels, "cosine")
+    found = strategies.get("multi-similarity").pick(batch, margin=0.2, epsilon=epsilon).to_set()
+    assert found == crossed(miners.MultiSimilarityMiner(epsilon=epsilon), batch)
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 1.0])
+@pytest.mark.parametrize("shape", [(4, 4), (16, 4), (8, 16)])
+def test_hard_aware_is_hdc_miner(shape: tuple[int, int], share: float) -> None:
+    # Both directions of a pair are equally far; these sizes and shares cut between pairs, not inside of one.
+    batch = double_batch(*shape)
+    found = strategies.get("hard-aware").pick(batch, margin=0.2, share=share).to_set()
+    assert found == crossed(miners.HDCMiner(filter_percentage=share, distance=plain()), batch)
+
+
+@pytest.mark.parametrize("angle", [20.0, 40.0])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_angular_is_angular_miner(shape: tuple[int, int], angle: float) -> None:
+    batch = double_batch(*shape)
+    found = strategies.get("angular").pick(batch, margin=0.2, angle=angle).to_set()
+    assert found == theirs(miners.AngularMiner(angle=angle), batch)
+
+
+def test_n_pair_has_the_pairs_of_n_pairs_loss() -> None:
+    batch = double_batch(6, 3)
+    pairs = loss_and_miner_utils.convert_to_pos_pairs_with_unique_labels(None, batch.labels)
+    anchor, positive = (slots.tolist() for slots in pairs)
+    chosen = list(zip(anchor, positive, strict=True))
+    assert ours("n-pair", batch) == {(a, p, other) for a, p in chosen for _, other in chosen if other != p}
+
+
+def test_lifted_weights_are_the_slope_of_the_lifted_loss() -> None:
+    # Their loss squares J and sums; a pair's J is what is left when its batch has that pair alone.
+    points, labels = unit_points(4, 2, dim=6, seed=2)
+    distances = pairwise(points.double()).requires_grad_()
+    batch = Batch(distances, labels)
+    picks = strategies.get("lifted").pick(batch, margin=0.2)
+    slope = torch.zeros_like(distances)
+    for a, p in zip(*(slots.tolist() for slots in batch.pairs), strict=True):
+        ends = [1.0 - distances[end][batch.negative_mask[end]] for end in (a, p)]
+        (of_pair,) = torch.autograd.grad(torch.logsumexp(torch.cat(ends), 0), distances, retain_graph=True)
+        slope[a] += of_pair[a]
+    found = torch.zeros_like(distances).index_put_((picks.anchor, picks.negative), picks.weight, accumulate=True)
+    torch.testing.assert_close(found, -slope)
+
+
+def test_semi_hard_of_sentence_transformers_is_a_composition() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        losses = pytest.importorskip("sentence_transformers.sentence_transformer.losses")
+
+    batch, margin = double_batch(8, 4), 0.3
+    euclidean = losses.BatchHardTripletLossDistanceFunction.eucledian_distance
+    loss = losses.BatchSemiHardTripletLoss(None, distance_metric=euclidean, margin=margin)
+    composed = strategies.get("pair:all, negative:nearest, lower:positive, fallback:farthest")
+    mine = triplet_margin_loss(batch.distances, composed.pick(batch, margin=margin), margin)
+    torch.testing.assert_close(
+        mine, loss.batch_semi_hard_triplet_loss(batch.labels, batch.embeddings), atol=1e-5, rtol=1e-5
+    )
 
 
 def their_count(kind: str, batch: Batch, margin: float) -> int:

@@ -68,6 +68,11 @@ def pack_aside(run: Run, digest: str) -> bytes:
     left_out = [*kept.left_out]
     if BATCH_ALL in run.strategies:
         left_out.append("batch-all picks every eligible triplet: it is counted, but no pick of it is drawn by itself.")
+    several = [name for name in run.strategies if name != BATCH_ALL and run.counts_only(name)]
+    if several:
+        left_out.append(
+            f"{', '.join(several)}: several negatives for one positive; counted, but no pick is drawn by itself."
+        )
     plane = _plane(run)
     header = {
         "version": VERSION,

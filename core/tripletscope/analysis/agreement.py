@@ -262,8 +262,8 @@ def asked_agreement(
         titles.append(f"{name} in {run.name}" if voices is not None else name)
         try:
             record = strategies.get(name)
-            if record.granularity == "all":
-                raise DataError(f"{name!r} takes every eligible triplet, so it picks nobody in particular.")
+            if not record.single:
+                raise DataError(f"{name!r} takes several negatives for a pair, so it picks nobody in particular.")
             params = recorded_parameters(run).get(name, {})
             found = {}
             for step in sorted({frame_at(run, step) for step in wanted}):
@@ -310,7 +310,9 @@ def recorded_agreement(runs: Sequence[Run], steps: Sequence[int] | None = None) 
     at = np.array([[step] * len(runs) for step in wanted], np.int64).reshape(len(wanted), len(runs))
     for step in wanted:
         columns = [
-            run.pick_rows(step, training=True) if step < run.step_count and run.training != "batch-all" else None
+            run.pick_rows(step, training=True)
+            if step < run.step_count and not run.counts_only(run.training or "own")
+            else None
             for run in runs
         ]
         keys = [
@@ -328,7 +330,11 @@ def recorded_agreement(runs: Sequence[Run], steps: Sequence[int] | None = None) 
             told = run.lines[step].get("abstained")
             line.append(Picked(negative, zones, np.zeros(len(RANK_BINS), np.int64), len(key) + int(told or 0)))
         rows.append(line)
-    left_out = [f"{run.name}: batch-all takes every eligible triplet." for run in runs if run.training == "batch-all"]
+    left_out = [
+        f"{run.name}: {run.training} takes several negatives for a pair."
+        for run in runs
+        if run.counts_only(run.training or "own")
+    ]
     return _compared([run.training or "own" for run in runs], wanted, at, rows, left_out)
 
 

@@ -101,6 +101,11 @@ def anchor_answer(run: Run, anchor: int, *, margin: float | None = None) -> dict
     for record in strategies.all(run.strategies):
         if record.granularity == "all" or rows_of_frames is None:
             continue
+        if not record.single:
+            answer["not_applicable"][record.name] = (
+                "takes several negatives for one positive, so no single one is its pick"
+            )
+            continue
         try:
             for batch in batches if record.needs else ():
                 record.check(batch)

@@ -140,7 +140,7 @@ def picked_negatives(run: Run, step: int, members: Int64[np.ndarray, " B"], marg
     chooser = Chooser(positives, negatives, margin, seed, int(members[0]), recorded_parameters(run))
     picked: list[tuple[set[int], set[int]]] = [(set(), set()) for _ in positives]
     for record in strategies.all(run.strategies):
-        if record.granularity == "all":
+        if not record.single:
             continue
         try:
             record.check(batch)

@@ -22,9 +22,9 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(records, indent=2, ensure_ascii=False))
         return 0
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("strategy", "what it picks", "zones", "source", box=None, pad_edge=False)
+    table = Table(Column("strategy", no_wrap=True), "what it picks", "zones", "source", box=None, pad_edge=False)
     for record in records:
         options = "".join(f"\n--param {p['name']}={p['default']}" for p in record["params"])
         table.add_row(record["name"], record["summary"] + options, ", ".join(record["zones"]), record["source"])

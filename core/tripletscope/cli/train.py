@@ -135,7 +135,7 @@ def run(args: argparse.Namespace) -> int:
     data = datasets.load(config.data, label=config.label, image_size=config.image_size, standardize=config.standardize)
     if not args.quiet:
         planted = preparation.plant_flaws(config, data)
-        tell([*data.notes, *planted.notes], preparation.choose_shadows(config)[1])
+        tell([*data.notes, *planted.notes], preparation.left_out(config))
         tell(small_classes(planted.data, config), ())
     with stopping() as stop, Progress(quiet=args.quiet) as progress:
         result = training.record(config, data, out, resume=args.resume, on_step=progress.step, should_stop=stop)
@@ -160,8 +160,8 @@ def tell(notes: Iterable[str], left_out: Iterable[str]) -> None:
     """What reading the data left out or guessed, and which shadows cannot watch: nothing is dropped in silence."""
     for note in notes:
         say(note)
-    for name in left_out:
-        say(f"--shadow all goes without {name!r}: it is defined for embeddings of length 1 only.")
+    for reason in left_out:
+        say(f"--shadow all leaves one out: {reason}")
 
 
 def conclude(result: TrainResult, out: Path) -> None:

@@ -279,7 +279,8 @@ class Run:
 
         Args:
             step: of this step, or of these steps (a range is read fastest); None: of all.
-            strategy: of this strategy. "batch-all" writes no rows: it is worked out again at `batch_embedding_steps`.
+            strategy: of this strategy. One with several negatives for a pair, such as "batch-all", writes no rows: it
+                is worked out again at `batch_embedding_steps`.
             training: True: only what was trained on; False: only shadow picks.
 
         Raises:
@@ -298,9 +299,9 @@ class Run:
         elif step is not None:
             wanted = np.unique(np.fromiter(step, np.int64))
             first, last = (int(wanted[0]), int(wanted[-1])) if len(wanted) else (0, -1)
-        if strategy == "batch-all":
+        if strategy is not None and self.counts_only(strategy):
             at = [s for s in self.batch_embedding_steps if s >= first and (last is None or s <= last)]
-            return self._batch_all([s for s in at if wanted is None or s in wanted], training)
+            return self._worked_out(strategy, [s for s in at if wanted is None or s in wanted], training)
         columns = self._columns("picks", first, last)
         keep = np.ones(len(columns["step"]), bool)
         if wanted is not None:
@@ -335,14 +336,21 @@ class Run:
             shown[slot] = ids[columns[slot]]
         return pandas.DataFrame(shown)
 
-    def _batch_all(self, steps: list[int], training: bool | None) -> dict[str, np.ndarray]:
-        from tripletscope.store.recompute import batch_all_rows
+    def counts_only(self, strategy: str) -> bool:
+        """Whether the run has that strategy's numbers and no rows: it takes several negatives for a pair."""
+        return strategy != "own" and self._card(strategy).get("granularity") in ("all", "many")
 
-        trained = self.training == "batch-all"
-        code = self.strategies.index("batch-all")
+    def _card(self, strategy: str) -> dict[str, Any]:
+        cards: list[dict[str, Any]] = self.config.get("strategies") or []
+        return next((card for card in cards if card.get("name") == strategy), {})
+
+    def _worked_out(self, strategy: str, steps: list[int], training: bool | None) -> dict[str, np.ndarray]:
+        from tripletscope.store.recompute import picked_again
+
+        trained = self.training == strategy
         if training is not None and training != trained:
             steps = []
-        return batch_all_rows(self, steps, code, trained)
+        return picked_again(self, strategy, steps, trained, dict(self._card(strategy).get("values") or {}))
 
     def plane(self, step: int) -> tuple[float, Int64[np.ndarray, "64 64"]]:
         """(cell width, counts) of the step's histogram over all eligible triplets: rows d_ap, columns d_an from 0.

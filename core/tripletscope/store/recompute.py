@@ -1,4 +1,4 @@
-"""Picks that are not stored because there are too many of them: batch-all, worked out again from a kept batch."""
+"""Picks that are not stored because there are too many of them, such as batch-all's: made again from a kept batch."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ if TYPE_CHECKING:
     from tripletscope.store.reader import Run
 
 
-def batch_all_rows(run: Run, steps: list[int], code: int, training: bool) -> dict[str, np.ndarray]:
-    """Every eligible triplet of the batches at these steps, as columns of `schema.PICKS`.
+def picked_again(
+    run: Run, strategy: str, steps: list[int], training: bool, params: dict[str, float]
+) -> dict[str, np.ndarray]:
+    """What the strategy picks from the batches at these steps, as columns of `schema.PICKS`.
 
     Imports torch. The batch's embedding is the recorded one, so the distances are those that were mined.
 
     Args:
         run: the run.
+        strategy: one that draws no lots.
         steps: of `run.batch_embedding_steps`.
-        code: of batch-all in the run.
         training: whether the run trained on them.
+        params: of the strategy.
     """
     import torch
 
@@ -29,13 +32,14 @@ def batch_all_rows(run: Run, steps: list[int], code: int, training: bool) -> dic
     from tripletscope.batch import Batch
 
     pieces: list[dict[str, np.ndarray]] = []
+    picker, code = strategies.get(strategy), run.strategies.index(strategy)
     for step in steps:
         embeddings = run.batch_embeddings(step)
         if embeddings is None:
             continue
         rows, labels = run.batch(step)
         batch = Batch.from_embeddings(torch.from_numpy(embeddings), torch.from_numpy(labels), run.distance)
-        for part in strategies.get("batch-all").stream(batch, margin=run.margin):
+        for part in picker.stream(batch, margin=run.margin, generator=None, **params):
             count = len(part)
             pieces.append(
                 {
@@ -47,7 +51,7 @@ def batch_all_rows(run: Run, steps: list[int], code: int, training: bool) -> dic
                     "negative": rows[part.negative.numpy()],
                     "d_ap": batch.distances[part.anchor, part.positive].numpy(),
                     "d_an": batch.distances[part.anchor, part.negative].numpy(),
-                    "weight": np.full(count, np.nan, np.float32),
+                    "weight": np.full(count, np.nan, np.float32) if part.weight is None else part.weight.numpy(),
                 }
             )
     if not pieces:

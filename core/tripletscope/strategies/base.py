@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from tripletscope.errors import SettingError, UnknownNameError
 from tripletscope.registry import Registry
 from tripletscope.triplets import ZONES, Triplets
 
-Granularity = Literal["pair", "anchor", "all"]
+Granularity = Literal["pair", "anchor", "many", "all"]
 NEEDS = ("unit", "dim", "embeddings")
 # Beyond this many triplets (three int64 tensors of 128 MiB) a single answer helps nobody.
 MOST_TRIPLETS = 2**24
@@ -24,13 +24,14 @@ MOST_TRIPLETS = 2**24
 
 @dataclass(frozen=True)
 class Parameter:
-    """A number that a strategy can be tuned with, and the range it may have (both ends included)."""
+    """A number that a strategy can be tuned with, and the range it may have (both ends included); `whole` or any."""
 
     name: str
     default: float
     low: float
     high: float
     help: str
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,12 @@ class Strategy:
     fallback: str = ""
     rowwise: bool = False
     choice: str = ""
+    misfit_function: Callable[..., str] | None = None
+
+    @property
+    def single(self) -> bool:
+        """Whether it picks one negative at most for a pair, or for an anchor; others are counted and not listed."""
+        return self.granularity in ("pair", "anchor")
 
     @property
     def stochastic(self) -> bool:
@@ -107,10 +114,12 @@ class Strategy:
         """The picks from a batch; no eligible triplet gives none, which is no error.
 
         Raises:
-            SettingError: a value out of its range; for batch-all, more than 2**24 triplets.
+            SettingError: a value out of its range; more than 2**24 triplets.
             UnknownNameError: a parameter that the strategy does not have.
+            DataError: a distance that is no finite number, naming the slot at fault.
         """
         settings = self.settings(margin, params)
+        batch.require_finite()
         if not batch.n_pairs:
             return Triplets.empty(batch.device)
         return self.function(batch, margin=margin, generator=generator, **settings)
@@ -123,17 +132,18 @@ class Strategy:
         if self.stream_function is None:
             yield self.pick(batch, margin=margin, generator=generator, **settings)
         else:
+            batch.require_finite()
             yield from self.stream_function(batch, margin=margin, generator=generator, **settings)
 
     def units(self, batch: Batch) -> int:
-        """How many picks were asked for: pairs, or anchors with a positive. What is missing has abstained."""
-        if self.granularity == "anchor":
+        """How many were to get a pick: pairs, or anchors with a positive. What is missing has abstained."""
+        if self.granularity in ("anchor", "many"):
             return int(batch.has_positive.sum())
         return batch.n_pairs
 
     def abstained(self, batch: Batch, triplets: Triplets) -> int:
         """For how many of its units the strategy picked nothing."""
-        if self.granularity == "anchor":
+        if self.granularity in ("anchor", "many"):
             return self.units(batch) - int(torch.unique(triplets.anchor).shape[0])
         unit = triplets.anchor * batch.size + triplets.positive
         return self.units(batch) - int(torch.unique(unit).shape[0])
@@ -178,6 +188,12 @@ class Strategy:
                 f"{self.name!r} needs the dimension of the embeddings, at least 2, and got {batch.dim}; pass dim=."
             )
 
+    def misfit(self, classes: int, samples: int, params: Mapping[str, float]) -> str:
+        """Why it can never pick anything in batches of so many classes of so many samples; "" where it can."""
+        if self.misfit_function is None:
+            return ""
+        return self.misfit_function(classes, samples, **self.settings(1.0, dict(params)))
+
     def settings(self, margin: float, params: dict[str, float]) -> dict[str, float]:
         """Every parameter with its value, checked against its bounds; the margin is checked with them."""
         if not (math.isfinite(margin) and margin > 0):
@@ -186,12 +202,13 @@ class Strategy:
         for name in params:
             if name not in settings:
                 raise UnknownNameError(f"parameter of {self.name}", name, settings)
-        settings |= params
+        settings |= {name: float(value) for name, value in params.items()}
         for parameter in self.params:
             value = settings[parameter.name]
-            if not parameter.low <= value <= parameter.high:
+            if not parameter.low <= value <= parameter.high or (parameter.whole and value != int(value)):
+                whole = "be whole and " if parameter.whole else ""
                 raise SettingError(
-                    f"{parameter.name} of {self.name!r} is {value}; it must lie between "
+                    f"{parameter.name} of {self.name!r} is {value}; it must {whole}lie between "
                     f"{parameter.low:g} and {parameter.high:g} (default {parameter.default:g})."
                 )
         return settings
@@ -233,6 +250,7 @@ def strategy(
     fallback: str = "",
     rowwise: bool = False,
     choice: str = "",
+    misfit: Callable[..., str] | None = None,
 ) -> Callable[[Callable[..., Triplets]], Strategy]:
     """A decorator that turns `(batch, *, margin, generator, **params) -> Triplets` into a registered `Strategy`.
 
@@ -243,7 +261,8 @@ def strategy(
         source: paper, section, equation.
         order: place in lists.
         zones: where its picks may lie, out of `ZONES`.
-        granularity: "pair" (one pick for every anchor and positive), "anchor" (one for every anchor) or "all".
+        granularity: "pair" (one pick at most for every anchor and positive), "anchor" (one for every anchor), "many"
+            (a pair may have several negatives) or "all" (every eligible triplet).
         params: its own parameters.
         needs: out of "unit" (vectors of length 1), "dim" and "embeddings".
         probabilities: for a strategy that draws, `(batch, anchor, positive, *, margin, **params) -> (A, B)`.
@@ -254,14 +273,16 @@ def strategy(
             anchor at many frames at once; the tests hold it to that.
         choice: why this negative, in a few words that follow "picks this 9, ": "the nearest negative"; "" says nothing.
         fallback: what it takes where nothing fits its rule, in a few words; "" for one that abstains then.
+        misfit: `(classes, samples, **params) -> str`: why it can never pick in batches of that shape, or "". So a run
+            is refused before it starts.
 
     Raises:
         ValueError: for a zone, granularity or need that does not exist, or a name taken before.
     """
     if not zones or not zones <= set(ZONES):
         raise ValueError(f"zones of {name!r} are {sorted(zones)}; choose from {ZONES}")
-    if granularity not in ("pair", "anchor", "all"):
-        raise ValueError(f"granularity of {name!r} is {granularity!r}; choose pair, anchor or all")
+    if granularity not in ("pair", "anchor", "many", "all"):
+        raise ValueError(f"granularity of {name!r} is {granularity!r}; choose pair, anchor, many or all")
     if not needs <= set(NEEDS):
         raise ValueError(f"needs of {name!r} are {sorted(needs)}; choose from {NEEDS}")
 
@@ -284,7 +305,33 @@ def strategy(
                 fallback=fallback,
                 rowwise=rowwise,
                 choice=choice,
+                misfit_function=misfit,
             )
         )
+
+    return made
+
+
+def many(**record: Any) -> Callable[[Callable[..., Iterator[Triplets]]], Strategy]:
+    """A decorator for a strategy that may give a pair several negatives: it yields its picks in parts.
+
+    `record` is what `strategy` takes, without granularity and stream. Called for one answer, it refuses to hold more
+    than 2**24 triplets; read as a stream it does not mind.
+    """
+
+    def made(stream: Callable[..., Iterator[Triplets]]) -> Strategy:
+        def gathered(batch: Batch, **settings: Any) -> Triplets:
+            parts, total = [Triplets.empty(batch.device)], 0
+            for part in stream(batch, **settings):
+                total += len(part)
+                if total > MOST_TRIPLETS:
+                    raise SettingError(
+                        f"{record['name']!r} picks more than {MOST_TRIPLETS:,} triplets from a batch of "
+                        f"{batch.size:,}: read them with stream() or choose a smaller batch."
+                    )
+                parts.append(part)
+            return Triplets.concatenate(parts[1:] or parts)
+
+        return strategy(granularity="many", stream=stream, **record)(gathered)
 
     return made
