@@ -462,7 +462,8 @@ def test_a_click_is_five_kilobytes_and_hovering_is_nothing(browser, tmp_path):
             page.page.locator(ROOT).evaluate("(root, anchor) => root.tripletscope.select(anchor)", anchor)
             page.until("root.dataset.positive !== ''")
             page.quiet(1)
-            assert page.received - before <= 5_000
+            # Fifteen strategies answer and not eight: 5,000 was the budget of the eight.
+            assert page.received - before <= 6_000
         # A step and back: nothing is new but the step itself.
         before, sent = page.received, page.sent
         box = page.page.locator(".ts-map").bounding_box()
@@ -477,7 +478,7 @@ def test_a_click_is_five_kilobytes_and_hovering_is_nothing(browser, tmp_path):
         page.page.locator("body").press("1")
         page.until("root.dataset.positive !== ''")
         page.quiet(1)
-        assert page.received - before <= 5_000
+        assert page.received - before <= 6_000
         assert not page.complaints
         page.close()
     finally:

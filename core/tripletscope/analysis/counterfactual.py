@@ -102,9 +102,7 @@ def anchor_answer(run: Run, anchor: int, *, margin: float | None = None) -> dict
         if record.granularity == "all" or rows_of_frames is None:
             continue
         if not record.single:
-            answer["not_applicable"][record.name] = (
-                "takes several negatives for one positive, so no single one is its pick"
-            )
+            answer["not_applicable"][record.name] = "takes several negatives for one positive"
             continue
         try:
             for batch in batches if record.needs else ():
@@ -117,7 +115,8 @@ def anchor_answer(run: Run, anchor: int, *, margin: float | None = None) -> dict
         answer["fallback"][record.name] = record.fallback or None
         if record.granularity == "anchor":
             answer["own_positive"][record.name] = own
-        if record.stochastic:
+        # Where the positive is drawn too, the chances of negatives for a given one are half the story, and many bytes.
+        if record.stochastic and record.granularity == "pair":
             answer["probabilities"][record.name] = chances
     return answer
 
