@@ -39,6 +39,8 @@ _MARKS: tuple[Mark, ...] = (
     {"light": "#2F4858", "dark": "#9CC3D5", "shape": "square", "dash": [10, 4]},  # easy-positive
     {"light": "#4E4E8F", "dark": "#A9A9E8", "shape": "cross", "dash": [3, 2]},  # distance-weighted
 )
+#: By so many places the shapes are turned against the hues in every further round; odd, so that no pair comes twice.
+_TURN = 3
 #: A miner that is not registered: the "own" of somebody's loop.
 _STRANGER: Mark = {"light": "#1F6F78", "dark": "#7FD1D9", "shape": "circle", "dash": [1, 3]}
 
@@ -76,15 +78,18 @@ _LIGHTNESS: dict[Theme, tuple[float, float, float]] = {"light": (0.42, 0.64, 0.5
 def mark(order: int | None) -> Mark:
     """The mark of the strategy with that place in the registry; None for a miner that is not registered.
 
-    It depends on nothing else, so a strategy keeps its colour from run to run. A ninth strategy takes the first
-    hue again.
+    It depends on nothing else, so a strategy keeps its colour from run to run. A ninth strategy takes the first hue
+    again, with the shape and the dash of another: up to 64 strategies differ in one or the other.
 
     Example:
-        >>> mark(50)["shape"], mark(10)["shape"]
-        ('diamond', 'circle')
+        >>> mark(50)["shape"], mark(10)["shape"], mark(90)["shape"]
+        ('diamond', 'circle', 'triangle-down')
     """
-    chosen = _STRANGER if order is None else _MARKS[max(order // 10 - 1, 0) % len(_MARKS)]
-    return {**chosen, "dash": list(chosen["dash"])}
+    if order is None:
+        return {**_STRANGER, "dash": list(_STRANGER["dash"])}
+    around, place = divmod(max(order // 10 - 1, 0), len(_MARKS))
+    hue, form = _MARKS[place], _MARKS[(place + _TURN * around) % len(_MARKS)]
+    return {"light": hue["light"], "dark": hue["dark"], "shape": form["shape"], "dash": list(form["dash"])}
 
 
 def rgb(colour: str) -> RGB:

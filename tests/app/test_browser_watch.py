@@ -450,7 +450,7 @@ def test_a_shipped_race_opens_at_once_with_its_recorded_answers(browser, tmp_pat
         server.stop()
 
 
-def test_a_click_is_five_kilobytes_and_hovering_is_nothing(browser, tmp_path):
+def test_a_click_is_six_kilobytes_and_hovering_is_nothing(browser, tmp_path):
     """In the shipped race of three runs; the page that says so is the one a visitor sees."""
     server = Server(tmp_path)
     try:

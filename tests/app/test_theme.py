@@ -45,8 +45,14 @@ def test_a_mark_depends_on_the_order_alone_and_is_nobodys_to_change():
     first["dash"].append(9)
     assert mark(40)["dash"] != first["dash"]
     assert mark(41) == mark(40)
-    assert mark(90) == mark(10)
     assert mark(-5) == mark(10)
+
+
+def test_strategies_beyond_the_eighth_have_a_hue_of_the_eight_with_another_shape():
+    looks = [mark(order) for order in range(10, 650, 10)]
+    assert len({(look["light"], look["shape"]) for look in looks}) == 64
+    assert mark(90)["light"] == mark(10)["light"]
+    assert mark(90)["shape"] != mark(10)["shape"]
 
 
 def test_the_zones_are_three_colours():
