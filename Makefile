@@ -11,7 +11,7 @@ ARGS     ?=
 WORKERS  ?= -n auto --maxprocesses 4 --dist loadfile
 SOURCES  := core app tests examples benchmarks sample_data docs
 
-.PHONY: app test lint format bench docs pictures recordings experiments wheel clean help
+.PHONY: app test lint format bench docs pictures chips recordings experiments wheel clean help
 
 help:            ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -68,6 +68,9 @@ bench: $(VENV)/.installed-test ## print the tables of speed and memory (minutes;
 
 pictures: $(VENV)/.installed-test ## take the pictures of the docs and the film of the README again
 	$(BIN)/python docs/make_images.py $(ARGS)
+
+chips: $(VENV)/.installed-app ## draw the pictures of the data sets again that the Race page shows
+	$(BIN)/python -m tripletscope_app.racing.chips
 
 recordings: $(VENV)/.installed-app ## record the shipped races again
 	$(BIN)/python sample_data/make_recordings.py $(ARGS)

@@ -21,6 +21,8 @@ _TIGHT = """<style>
 [data-testid="stLayoutWrapper"]:has(> [class*="st-key-unseen"]) { position: absolute; height: 0; overflow: hidden; }
 </style>"""
 
+_SHOWN = "shell.page"
+
 
 def main() -> None:
     """Draws the app: pages appear in the navigation when they exist."""
@@ -33,12 +35,34 @@ def main() -> None:
     ]
     st.session_state[state.WATCH_PAGE], st.session_state[state.COMPARE_PAGE] = pages[0], pages[2]
     page = st.navigation(pages, position="top")
+    if st.session_state.get(_SHOWN, page.url_path) != page.url_path:
+        _leave()
+    st.session_state[_SHOWN] = page.url_path
     st.html(_TIGHT)  # nothing but a style element, so it takes no room
     page.run()
     if any(Path("runs").glob("*/plan.json")):  # what was planned here goes on, also after the server was started anew
         from tripletscope_app.racing import office
 
         office.wake()
+
+
+def _leave() -> None:
+    """Nothing; what the timers of the page before still ask for is not answered any more.
+
+    The browser stops them when it hears of the new page, and until then they go on asking. Streamlit would answer after
+    the new page's run, in the name of the old page: the browser then takes the page to have changed once more, throws
+    away what it shows and stays white. Requests for fragments that it no longer knows are refused, so it forgets them
+    first; one that has come in already becomes part of a run of this page.
+    """
+    from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+    context = get_script_run_ctx()
+    if context is not None:
+        context.fragment_storage.clear()
+        pending = getattr(context.script_requests, "_state", None)
+        if getattr(pending, "name", "CONTINUE") != "CONTINUE":
+            st.session_state.pop(_SHOWN, None)
+            st.rerun()
 
 
 def _race() -> None:

@@ -45,7 +45,7 @@ class Server:
             stderr=subprocess.STDOUT,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
-        deadline = time.monotonic() + WAIT / 1000
+        deadline = time.monotonic() + 4 * WAIT / 1000
         while True:
             with (
                 contextlib.suppress(OSError),

@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
@@ -359,8 +360,23 @@ def test_the_pictures_of_flaws_show_what_they_say():
     assert ratios == {0.7}
 
 
-def test_a_chip_is_drawn_once(monkeypatch, tmp_path):
-    monkeypatch.setenv("TRIPLETSCOPE_CACHE", str(tmp_path))
+def test_the_pictures_that_come_along_are_what_would_be_drawn(tmp_path):
+    """After a change of a data set: `make chips`."""
+    chips.ship(tmp_path)
+    drawn = sorted(place.name for place in tmp_path.iterdir())
+    assert drawn == sorted(f"{name}.png" for name in datasets.names() if chips.kept_chip(name).parent == chips.SHIPPED)
+    assert drawn == sorted(place.name for place in chips.SHIPPED.iterdir())
+    assert sum(place.stat().st_size for place in chips.SHIPPED.iterdir()) < 40_000
+    for name in drawn:
+        shipped = np.asarray(Image.open(chips.SHIPPED / name).convert("RGB")).astype(int)
+        true = datasets.get(name.removesuffix(".png")).picture()
+        assert shipped.shape == true.shape
+        assert np.abs(shipped - true).mean() < 3, "a palette's rounding"
+
+
+def test_a_chip_that_does_not_come_along_is_drawn_once(monkeypatch, tmp_path):
+    monkeypatch.setenv("TRIPLETSCOPE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(chips, "SHIPPED", tmp_path / "none")
     assert chips.kept_chip("toy2d") is None
     place = chips.write_chip("toy2d")
     assert place.read_bytes().startswith(b"\x89PNG")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import signal
 import subprocess
@@ -17,7 +18,9 @@ from tripletscope.cli import train
 from tripletscope.config import TrainConfig, as_arguments
 from tripletscope.errors import RunError, SettingError
 from tripletscope_app.racing import plan as plans
+from tripletscope_app.racing import yard as yard_module
 from tripletscope_app.racing.plan import Plan, race
+from tripletscope_app.racing.progress import sentence
 from tripletscope_app.racing.yard import Yard
 
 # Does what the trainer does, as far as a yard can see: a folder, a status, lines, an ear for requests.
@@ -73,7 +76,7 @@ def yards(tmp_path):
     made = []
 
     def make(**options):
-        made.append(Yard(tmp_path / "runs", command=[sys.executable, "-c", FAKE], **options))
+        made.append(Yard(tmp_path / "runs", **{"command": [sys.executable, "-c", FAKE], **options}))
         return made[-1]
 
     yield make
@@ -270,6 +273,53 @@ def test_a_full_disk_ends_a_run_that_can_be_read_and_says_so(tmp_path):
     opened = Run.open(run.path)
     assert opened.step_count == run.step
     assert len(opened.picks(step=run.step - 1))
+
+
+def test_a_run_that_has_a_folder_and_no_status_yet_is_starting_for_every_server(tmp_path):
+    """Also for one that did not start it: a page that took it for ended would stop looking."""
+    yard = Yard(tmp_path / "runs")
+    folder = yard.root / "begun"
+    (folder / "random").mkdir(parents=True)
+    (folder / "logs").mkdir()
+    plans.write(folder, race(TrainConfig(steps=5), ["random"], [0], title="Begun"))
+    (folder / "random" / "config.json").write_text("{}")
+    assert [run.state for run in yard.race(folder).runs] == ["stopped"]
+    yard_module.warm.note(folder / "logs" / "random.started", os.getpid())
+    assert [run.state for run in yard.race(folder).runs] == ["starting"]
+    assert not yard.race(folder).over
+
+
+def test_while_the_disk_is_full_a_waiting_run_says_so_and_starts_when_there_is_room(yards, monkeypatch):
+    full = [True]
+
+    def room(_folder):
+        if full[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(yard_module, "_require_room", room)
+    monkeypatch.setattr(yard_module, "AGAIN", 0.1)
+    yard = yards(most=1)
+    folder = yard.start(race(TrainConfig(steps=5), ["random", "semi-hard"], [0], title="Full"), "full")
+    until(lambda: yard.race(folder).runs[0].message is not None)
+    first, second = yard.race(folder).runs
+    assert sentence(first) == "waits: the disk is full; it starts by itself when there is room"
+    assert sentence(second) == "waits for its turn"
+    full[0] = False
+    until(lambda: yard.race(folder).over)
+    assert [run.state for run in yard.race(folder).runs] == ["finished"] * 2
+    (folder / "random" / "status.json").write_text('{"state": "stopped", "step": 5}')
+    full[0] = True
+    with pytest.raises(RunError, match="cannot go on: the disk is full: make room first"):
+        yard.resume(folder / "random")
+
+
+def test_a_run_whose_process_cannot_write_a_word_is_not_started_over_and_over(yards, monkeypatch):
+    monkeypatch.setattr(yard_module.warm, "note", lambda *_: None)
+    yard = yards(command=[sys.executable, "-c", "raise SystemExit(1)"], most=1)
+    folder = yard.start(race(TrainConfig(steps=5), ["random"], [0], title="Mute"), "mute")
+    until(lambda: yard.race(folder).runs[0].message is not None)
+    assert sentence(yard.race(folder).runs[0]) == "waits: its process ended before it could write anything"
+    assert yard.log(folder, "random") == []
 
 
 def test_the_real_trainer(tmp_path):

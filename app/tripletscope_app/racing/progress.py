@@ -28,6 +28,8 @@ def sentence(run: Standing) -> str:
         'step 120 of 400, 40 steps/s, about 7 s left'
         >>> sentence(Standing("a", Path("a"), TrainConfig(), "waiting"))
         'waits for its turn'
+        >>> sentence(Standing("a", Path("a"), TrainConfig(), "waiting", message="the disk is full"))
+        'waits: the disk is full'
     """
     at = f"step {run.step:,} of {run.config.steps:,}"
     if run.state == "running":
@@ -35,7 +37,7 @@ def sentence(run: Standing) -> str:
         left = f", about {spoken(run.seconds_left)} left" if run.seconds_left is not None else ""
         return f"{at}{rate}{left}"
     words = {
-        "waiting": "waits for its turn",
+        "waiting": "waits" if run.message else "waits for its turn",
         "starting": "is starting: torch and the data are being loaded",
         "paused": f"paused at {at}",
         "finished": f"finished, {run.config.steps:,} steps",
@@ -44,7 +46,7 @@ def sentence(run: Standing) -> str:
         "refused": "could not start",
         "cancelled": "cancelled before it began",
     }
-    why = f": {run.message}" if run.message and run.state in ("stopped", "failed", "refused") else ""
+    why = f": {run.message}" if run.message and run.state in ("waiting", "stopped", "failed", "refused") else ""
     return words[run.state] + why
 
 

@@ -10,11 +10,14 @@ is a lock.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -37,6 +40,9 @@ State = Literal["waiting", "starting", "running", "paused", "finished", "stopped
 #: Between two looks at what could start, in seconds.
 PAUSE = 0.4
 LOGS, LOCK = "logs", ".yard.lock"
+#: Until a run that could not be started is tried again, in seconds; and bytes that a run needs to begin.
+AGAIN, ROOM = 3.0, 1 << 20
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _SAYS = "tripletscope: "  # how the command line begins a refusal
 #: Lines of a log that are shown when something failed.
 TAIL = 12
@@ -53,7 +59,7 @@ class Standing:
         state: "waiting" for its turn, "starting" until its folder is there, "refused" when it never made one.
         step: optimiser steps done.
         rate: steps per second of late; None before that can be told.
-        message: why it ended, or None.
+        message: why it ended, or what keeps it from starting though it is its turn; None for most.
     """
 
     name: str
@@ -120,6 +126,8 @@ class Yard:
         self._lock = threading.RLock()
         self._warm = Warm() if command is None else None
         self._children: dict[Path, Child] = {}
+        #: By run that could not be started: the reason, and when it is tried again.
+        self._obstacles: dict[Path, tuple[str, float]] = {}
         self._held: IO[bytes] | None = None
         self._thread: threading.Thread | None = None
         self._ending, self._stir = threading.Event(), threading.Event()
@@ -175,13 +183,18 @@ class Yard:
         """Nothing; a run that was stopped, or whose process died, goes on.
 
         Raises:
-            RunError: it is being recorded, or it is finished.
+            RunError: it is being recorded, it is finished, or nothing can be written here.
         """
         opened = Run.open(run)
         if opened.state in ("running", "finished"):
             raise RunError(f"The run {opened.name!r} cannot go on: it is {opened.state_text}.")
         with self._lock:
-            self._launch(run, ["--resume", "--out", str(run.absolute())])
+            try:
+                self._launch(run, ["--resume", "--out", str(run.absolute())])
+            except OSError as problem:
+                full = problem.errno in _FULL
+                why = "the disk is full: make room first" if full else problem.strerror or str(problem)
+                raise RunError(f"The run {opened.name!r} cannot go on: {why}.") from problem
 
     @contextlib.contextmanager
     def at_rest(self, folder: Path, names: Sequence[str]) -> Iterator[None]:
@@ -243,7 +256,7 @@ class Yard:
         if busy or (started is not None and warm.lives(started)):
             return Standing(name, path, config, "starting")
         if started is None:
-            return Standing(name, path, config, "waiting")
+            return Standing(name, path, config, "waiting", message=self._obstacles.get(path, (None,))[0])
         said = self.log(folder, name)
         why = said[-1].removeprefix(_SAYS) if said else "its process ended before it began"
         return Standing(name, path, config, "refused", message=why)
@@ -255,7 +268,10 @@ class Yard:
         message = status.get("message")
         if state == "running" and message == "paused":
             return Standing(path.name, path, config, "paused", step, rate)
-        if state == "stopped" and busy:  # its process has just begun to go on
+        if not status:  # its folder is a moment older than its first status
+            started = _started(folder, path.name)
+            busy = busy or (started is not None and warm.lives(started))
+        if state == "stopped" and busy:  # its process has just begun, or has just begun to go on
             return Standing(path.name, path, config, "starting", step)
         if state == "stopped" and status.get("state") == "running":
             last = (self.log(folder, path.name) or [""])[-1]
@@ -275,20 +291,34 @@ class Yard:
         self._let_go()
 
     def _advance(self) -> bool:
-        """Whether anything still waits, after what there is room for was started."""
+        """Whether anything waited, before what there is room for was started."""
         with self._lock:
             races = self.races()[::-1]  # first come, first served
             alive = sum(run.alive for race in races for run in race.runs)
-            waiting = [(race, run) for race in races for run in race.runs if run.state == "waiting"]
-            for race, run in waiting[: max(self.most - alive, 0)]:
-                options = [*as_arguments(run.config), "--out", str(run.path.absolute())]
-                with contextlib.suppress(OSError):  # its folder has gone since, or the disk is full: looked at again
-                    self._launch(race.folder / run.name, options)
-            return len(waiting) > max(self.most - alive, 0)
+            waiting = [run for race in races for run in race.runs if run.state == "waiting"]
+            for run in waiting[: max(self.most - alive, 0)]:
+                self._try(run.path, [*as_arguments(run.config), "--out", str(run.path.absolute())])
+            return bool(waiting)  # also when all were started: the next look finds out whether they live
+
+    def _try(self, run: Path, options: Sequence[str]) -> None:
+        """Nothing; it is started, or the reason why it cannot be is kept, and after a while it is tried again."""
+        if self._obstacles.get(run, ("", 0.0))[1] > time.monotonic():
+            return
+        if run in self._children:  # it was started, ended, and could not even note its number
+            del self._children[run]
+            self._obstacles[run] = ("its process ended before it could write anything", time.monotonic() + AGAIN)
+            return
+        try:
+            self._launch(run, options)
+        except OSError as problem:
+            self._obstacles[run] = (_obstacle(problem), time.monotonic() + AGAIN)
+        else:
+            self._obstacles.pop(run, None)
 
     def _launch(self, run: Path, options: Sequence[str]) -> None:
         logs = run.parent / LOGS
         logs.mkdir(exist_ok=True)
+        _require_room(logs)
         log, started = logs / f"{run.name}.log", logs / f"{run.name}.started"
         forked = self._warm.train(options, log, started) if self._warm is not None else None
         if forked is None:
@@ -344,6 +374,25 @@ class Yard:
             if self._held is not None:
                 self._held.close()
                 self._held = None
+
+
+def _require_room(folder: Path) -> None:
+    """Nothing, where a run could write its first files.
+
+    Raises:
+        OSError: the disk is full, the quota used up, the folder gone or read-only.
+    """
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(ROOM))
+        file.flush()
+        os.fsync(file.fileno())  # some file systems only notice now
+
+
+def _obstacle(problem: OSError) -> str:
+    """Why a run cannot start, in words that name the remedy where there is one."""
+    if problem.errno in _FULL:
+        return "the disk is full; it starts by itself when there is room"
+    return f"its log cannot be written ({problem.strerror or problem}); it is tried again"
 
 
 def _started(folder: Path, name: str) -> int | None:
