@@ -73,7 +73,7 @@ def _presets() -> None:
             with column, st.container(border=True, key=f"race-card-preset-{place}"):
                 _strip(preset.race)
                 if preset.picture:
-                    st.image(preset.picture, width="stretch")
+                    st.image(preset.picture, alt=preset.words, width="stretch")
                 st.html(f'<p class="race-soft">{preset.words}</p>')
                 st.button(
                     f"Take {preset.title}",

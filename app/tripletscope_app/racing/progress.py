@@ -83,7 +83,7 @@ def _side_by_side(count: int) -> list[Any]:
 def _line(folder: Path, run: Standing, key: str, picture: bytes | None) -> None:
     with st.container(key=f"race-run-{key}-{folder.name}-{run.name}", horizontal=True, gap="small"):
         if picture is not None:
-            st.image(picture, width=56)
+            st.image(picture, alt=f"Last map of {run.name}", width=56)
         with st.container():
             st.text(f"{run.name}: {sentence(run)}")
             st.html(f'<div class="race-bar"><i style="width: {100 * run.share:.1f}%"></i></div>')
