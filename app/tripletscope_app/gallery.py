@@ -191,6 +191,8 @@ def _after() -> None:
 
 def _undo() -> None:
     gone: list[shelving.Discarded] = st.session_state.pop(_GONE, None) or []
+    if not gone:
+        return  # the click was heard twice
     try:
         back = [shelving.restore(each).name for each in gone]
         st.session_state[_SAID] = f"{', '.join(back)} {'is' if len(back) == 1 else 'are'} back."
@@ -210,7 +212,10 @@ def _delete_race(race: Race) -> None:
     folder = Path(race.folder) if race.folder else None
     try:
         with yard().at_rest(folder, race.members) if folder is not None else contextlib.nullcontext():
-            st.session_state[_GONE] = shelving.discard_race([Path(path) for path in race.paths], folder, race.members)
+            gone = shelving.discard_race([Path(path) for path in race.paths], folder, race.members)
+        if not gone:
+            return  # the click was heard twice; what it did the first time can still be undone
+        st.session_state[_GONE] = gone
         st.session_state[_SAID] = f"The race “{race.title}” was deleted."
     except (TripletscopeError, OSError) as refusal:
         st.session_state[_SAID] = str(refusal)
@@ -218,6 +223,9 @@ def _delete_race(race: Race) -> None:
 
 def _retitle(race: Race, key: str) -> None:
     title = str(st.session_state.get(key) or "").strip()
+    plan = plans.read(Path(race.folder))
+    if plan is None or title == plan.title:
+        return  # the field of a race that was deleted is heard once more when it goes: what can be undone stays so
     st.session_state.pop(_GONE, None)
     try:
         shelving.retitle(Path(race.folder), title)

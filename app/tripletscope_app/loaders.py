@@ -60,6 +60,8 @@ class Race:
         """Whether an address names this race or a run of it."""
         if link is not None and self.folder and link.startswith(f"{self.key}/"):
             return True  # a run of it that has not begun, or was renamed
+        if link is not None and self.folder and link in {f"{Path(self.folder).name}/{name}" for name in self.members}:
+            return True  # by its folder, which several seeds share
         return link is not None and link in (self.key, *(self.link(Path(path).name) for path in self.paths))
 
 

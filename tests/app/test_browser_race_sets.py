@@ -193,7 +193,7 @@ def test_two_people_race_at_once_and_the_cap_holds(browser, server, yard):
     assert {run.state for race in yard.races() for run in race.runs} == {"finished"}
 
     # What one deletes the other does not find, and only the one who did it is asked whether to undo.
-    first.page.goto(f"{server.address}/?run=digits-race/{yard.race(yard.root / 'digits-race').runs[0].name}")
+    first.page.goto(f"{server.address}/?run=digits-race-seed-0/{yard.race(yard.root / 'digits-race').runs[0].name}")
     drawn(first)
     first.page.get_by_role("button", name="All runs…").last.click()
     gallery = first.page.get_by_role("dialog")
@@ -236,7 +236,7 @@ def test_a_server_that_is_killed_loses_nothing(browser, folder, yard):
         assert yard.race(place).runs[-1].state == "waiting", "nobody is there to start it"
 
         server = Server(folder)
-        visitor = Visitor(browser, server, f"/?run=digits-race/{going[0].name}")
+        visitor = Visitor(browser, server, f"/?run=digits-race-seed-0/{going[0].name}")
         drawn(visitor)
         visitor.until(lambda: yard.race(place).over)
         assert {run.state for run in yard.race(place).runs} == {"finished"}

@@ -16,7 +16,7 @@ from tests.app import tiny
 from tripletscope.config import TrainConfig
 from tripletscope.errors import RunError
 from tripletscope.store.reader import Run
-from tripletscope_app import loaders, widgets
+from tripletscope_app import gallery, loaders, widgets
 from tripletscope_app.racing import office, shelving
 from tripletscope_app.racing import plan as plans
 from tripletscope_app.racing.yard import Yard
@@ -199,3 +199,12 @@ def test_what_is_not_in_the_folder_of_runs_cannot_be_deleted_here(app, work, mon
     app.run()
     assert "run" in watch_buttons(app)
     assert not [one for one in app.button if one.key == f"gallery.delete.{given}"]
+
+
+def test_the_name_field_of_a_deleted_race_takes_no_undo_away(tmp_path, monkeypatch):
+    """The browser lets go of the field when the race goes, and that is heard as another name: an empty one."""
+    gone = [object()]
+    said = {gallery._GONE: gone, gallery._SAID: "The race was deleted."}
+    monkeypatch.setattr(gallery.st, "session_state", said)
+    gallery._retitle(loaders.Race("gone", "gone", "gone", "", (), folder=str(tmp_path / "gone")), "gallery.title.gone")
+    assert said == {gallery._GONE: gone, gallery._SAID: "The race was deleted."}
