@@ -20,8 +20,9 @@ _TIGHT = """<style>
 [data-testid="stMainBlockContainer"] > [data-testid="stVerticalBlock"] { gap: 0.5rem; }
 /* What was deleted, and Undo, are in sight wherever in the long gallery one was. */
 .st-key-gallery-said {
-  position: fixed; bottom: 1rem; left: 50%; transform: translateX(-50%); width: fit-content; max-width: 92vw; z-index: 10;
-  padding: 0.5rem 1rem; border-radius: 0.6rem; box-shadow: 0 4px 16px rgb(0 0 0 / 25%);
+  position: fixed; bottom: 1rem; left: 50%; transform: translateX(-50%); z-index: 10;
+  width: fit-content; max-width: 92vw; padding: 0.5rem 1rem; border-radius: 0.6rem;
+  box-shadow: 0 4px 16px rgb(0 0 0 / 25%);
   border: 1px solid rgb(128 128 128 / 50%); background: rgb(128 128 128 / 12%); backdrop-filter: blur(14px);
 }
 [data-testid="stLayoutWrapper"]:has(> [class*="st-key-unseen"]) { position: absolute; height: 0; overflow: hidden; }
