@@ -43,7 +43,7 @@ def film_panel(race: Race, loaded: Loaded) -> None:
 
 
 def _held(loaded: Loaded) -> Order | None:
-    """What this session has asked for, if it is of these runs."""
+    """What this visitor has asked for, if it is of these runs."""
     order: Order | None = st.session_state.get(_ORDER)
     here = {str(run.path) for run in loaded.runs}
     return order if order is not None and here.issuperset(order.runs) else None
