@@ -32,7 +32,8 @@ The margin is above 0 and in the unit of the distance. A zone belongs to one anc
 label. A strategy **abstains** where it finds nothing to pick; that is counted, and is no error.
 
 Among equals the lowest slot is picked. Strategies that draw by chance take a seeded generator and can tell the
-probability of every slot. Every one of them is held to a plain-loop version of its definition in `tests/oracles.py`.
+probability of every slot. Every one of them is held to a plain-loop version of its definition in
+`core/tripletscope/testing/oracles.py`.
 """
 
 COMPOSED = """\

@@ -5,12 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 from hypothesis import given, settings
-from tests import oracles
 from tests.core.batches import grid_batches
 
 from tripletscope.batch import Batch
 from tripletscope.errors import SettingError, UnknownNameError
-from tripletscope.testing import example_batches, unit_points
+from tripletscope.testing import example_batches, oracles, unit_points
 
 
 def check_neighbours(batch: Batch) -> None:

@@ -11,7 +11,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests import oracles
 from tests.core.batches import MARGINS, grid_batches
 
 from tripletscope import Recorder, Run, strategies
@@ -20,7 +19,7 @@ from tripletscope.cli import main
 from tripletscope.composition import AXES, canonical, parse, split_names
 from tripletscope.config import TrainConfig
 from tripletscope.errors import SettingError, UnknownNameError
-from tripletscope.testing import check_strategy, example_batches
+from tripletscope.testing import check_strategy, example_batches, oracles
 
 TFA = "pair:all, negative:nearest, lower:positive, fallback:farthest"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tests import oracles
 
 from tripletscope import distances
 from tripletscope.distances import DISTANCES, is_unit_norm, pairwise, to_euclidean
 from tripletscope.errors import UnknownNameError
+from tripletscope.testing import oracles
 
 NAMES = DISTANCES.names()
 # One shape for each code path: differences, and the centred product.

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import given, settings
-from tests import oracles
 from tests.core.batches import MARGINS, grid_batches
 from tests.core.test_strategies import seeded
 
@@ -20,7 +19,7 @@ from tripletscope.cli import main
 from tripletscope.errors import DataError, SettingError
 from tripletscope.losses import triplet_margin_loss
 from tripletscope.strategies.base import MOST_TRIPLETS
-from tripletscope.testing import example_batches, unit_points
+from tripletscope.testing import example_batches, oracles, unit_points
 
 MANY = [one.name for one in strategies.all() if one.granularity == "many"]
 

@@ -12,7 +12,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests import oracles
 from tests.core.batches import MARGINS, grid_batches, unit_batches
 
 from tripletscope import strategies
@@ -20,7 +19,7 @@ from tripletscope.batch import Batch
 from tripletscope.errors import SettingError, UnknownNameError
 from tripletscope.strategies import Strategy
 from tripletscope.strategies.base import MOST_TRIPLETS, STRATEGIES, strategy
-from tripletscope.testing import CONTRACT, check_strategy, example_batches, unit_points
+from tripletscope.testing import CONTRACT, check_strategy, example_batches, oracles, unit_points
 from tripletscope.triplets import Triplets
 
 ORDER = (
@@ -48,7 +47,7 @@ def test_contract(name: str, check: object) -> None:
 
 @pytest.mark.parametrize("name", strategies.names())
 def test_every_strategy_has_an_oracle(name: str) -> None:
-    assert name in oracles.ORACLES, f"write {name} in plain loops in tests/oracles.py"
+    assert name in oracles.ORACLES, f"write {name} in plain loops in core/tripletscope/testing/oracles.py"
     assert (name in oracles.CHANCES) == strategies.get(name).stochastic
 
 

@@ -7,12 +7,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests import oracles
 from tests.core.batches import MARGINS, grid_batches, unit_batches
 
 from tripletscope import triplets as module
 from tripletscope.batch import Batch
-from tripletscope.testing import example_batches
+from tripletscope.testing import example_batches, oracles
 from tripletscope.triplets import Triplets, count_zones, plane, zone_ranks
 
 

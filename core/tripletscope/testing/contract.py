@@ -1,20 +1,4 @@
-"""The contract of a mining strategy, as checks that anyone can run on theirs.
-
-Example:
-    A test file of your own package::
-
-        import pytest
-        from tripletscope.testing import CONTRACT
-
-        @pytest.mark.parametrize("check", CONTRACT.values(), ids=CONTRACT.keys())
-        def test_contract(check):
-            check(my_strategy)
-
-    or all at once:
-
-    >>> from tripletscope import strategies
-    >>> check_strategy(strategies.get("batch-hard"))
-"""
+"""The contract of a strategy: what every record in the registry keeps, one function for each rule."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +41,7 @@ class Slots:
             for p in self.positives(a):
                 yield a, p
 
-    def gap(self, a: int, p: int, n: int) -> np.floating:
+    def gap(self, a: int, p: int, n: int) -> Any:
         return self.d[a, n] - self.d[a, p]
 
     def zone(self, a: int, p: int, n: int, margin: float) -> str:
@@ -109,15 +110,16 @@ def random_chances(batch: Batch, margin: float) -> dict[Triplet, float]:
 
 
 def semi_hard_random_chances(batch: Batch, margin: float) -> dict[Triplet, float]:
-    slots, chances = Slots(batch), {}
+    slots = Slots(batch)
+    chances: dict[Triplet, float] = {}
     for a, p in slots.pairs():
         inside = [n for n in slots.negatives(a) if slots.zone(a, p, n, margin) == "semi-hard"]
         chances |= {(a, p, n): 1 / len(inside) for n in inside}
     return chances
 
 
-def log_density(d: float, dim: int) -> float:
-    """log q(d), up to a constant: Wu et al. 2017, §4."""
+def log_density(d: float, dim: float) -> float:
+    """Log q(d), up to a constant: Wu et al. 2017, §4."""
     inner = 1 - d * d / 4
     if d <= 0 or inner <= 0:
         # q is 0 there, but for dimensions in which its exponent is 0 or below.
@@ -129,7 +131,8 @@ def log_density(d: float, dim: int) -> float:
 def distance_weighted_chances(
     batch: Batch, margin: float, cutoff: float = 0.5, nonzero_loss_cutoff: float = 1.4
 ) -> dict[Triplet, float]:
-    slots, chances = Slots(batch), {}
+    slots = Slots(batch)
+    chances: dict[Triplet, float] = {}
     for a, p in slots.pairs():
         logs = {}
         for n in slots.negatives(a):
@@ -140,7 +143,7 @@ def distance_weighted_chances(
                 "cosine": math.sqrt(2 * given),
             }[slots.distance]
             if d < nonzero_loss_cutoff:
-                logs[n] = min(-log_density(cutoff, slots.dim), -log_density(d, slots.dim))
+                logs[n] = min(-log_density(cutoff, slots.dim or 0), -log_density(d, slots.dim or 0))
         if logs:
             top = max(logs.values())
             total = sum(math.exp(log - top) for log in logs.values())
@@ -170,7 +173,8 @@ def ranked(slots: Slots, a: int) -> list[int]:
 
 
 def top_n_chances(batch: Batch, margin: float, skip: float = 0, n: float = 5) -> dict[Triplet, float]:
-    slots, chances = Slots(batch), {}
+    slots = Slots(batch)
+    chances: dict[Triplet, float] = {}
     for a, p in slots.pairs():
         window = ranked(slots, a)[int(skip) : int(skip + n)]
         chances |= {(a, p, slot): 1 / len(window) for slot in window}
@@ -206,7 +210,8 @@ def anchor_swap(batch: Batch, margin: float) -> set[Triplet]:
 
 def batch_sample_chances(batch: Batch, margin: float, temperature: float = 1.0) -> dict[Triplet, float]:
     """Of the negative, once a positive is drawn; `batch_sample_positives` says how likely that one is."""
-    slots, chances = Slots(batch), {}
+    slots = Slots(batch)
+    chances: dict[Triplet, float] = {}
     for a, p in slots.pairs():
         weights = {n: math.exp(-float(slots.d[a, n]) / temperature) for n in slots.negatives(a)}
         chances |= {(a, p, n): weight / sum(weights.values()) for n, weight in weights.items()}
@@ -214,7 +219,8 @@ def batch_sample_chances(batch: Batch, margin: float, temperature: float = 1.0) 
 
 
 def batch_sample_positives(batch: Batch, temperature: float = 1.0) -> dict[tuple[int, int], float]:
-    slots, chances = Slots(batch), {}
+    slots = Slots(batch)
+    chances: dict[tuple[int, int], float] = {}
     for a in range(slots.size):
         weights = {p: math.exp(float(slots.d[a, p]) / temperature) for p in slots.positives(a)}
         chances |= {(a, p): weight / sum(weights.values()) for p, weight in weights.items()}
@@ -273,7 +279,7 @@ def n_pair(batch: Batch, margin: float) -> set[Triplet]:
 
 def lifted_weights(batch: Batch) -> dict[Triplet, float]:
     slots = Slots(batch)
-    weights = {}
+    weights: dict[Triplet, float] = {}
     for a, p in slots.pairs():
         both = sum(math.exp(-float(slots.d[end, n])) for end in (a, p) for n in slots.negatives(end))
         weights |= {(a, p, n): math.exp(-float(slots.d[a, n])) / both for n in slots.negatives(a)}
@@ -369,7 +375,8 @@ def pairwise(points: np.ndarray, distance: str) -> np.ndarray:
 
 def composed_chances(batch: Batch, margin: float, choices: dict[str, str]) -> dict[Triplet, float]:
     """The chance of every triplet, by axis -> value; the triplets of a composition that does not draw have 1."""
-    slots, chances = Slots(batch), {}
+    slots = Slots(batch)
+    chances: dict[Triplet, float] = {}
 
     def of(rule: str, a: int, among: list[int]) -> dict[int, float]:
         if not among:
