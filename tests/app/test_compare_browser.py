@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -99,10 +100,8 @@ def test_a_click_on_a_point_makes_it_the_anchor_everywhere(compared):
     page.until("root.dataset.anchor !== '2'")
     anchor = page.root("anchor")
     page.page.wait_for_function("a => new URL(location).searchParams.get('anchor') === a", arg=anchor)
-    page.until("!root.hasAttribute('data-asking')")
-    picks = page.page.locator(".ts-compare-pick").all_inner_texts()
-    assert len(picks) == 3
-    assert all(text.startswith("picks ") or "abstains" in text for text in picks), picks
+    said = "[...root.querySelectorAll('.ts-compare-pick')].map((line) => line.innerText.trim())"
+    page.until(f"{said}.length === 3 && {said}.every((line) => /^picks |abstains/.test(line))")
 
 
 def test_fair_by_changes_the_axis_the_ranking_and_the_link(compared, folder):
@@ -169,6 +168,42 @@ def test_picks_are_asked_or_recorded_and_runs_are_paired(compared, folder):
     page.page.locator("select[aria-label='second run']").select_option("0")
     page.page.wait_for_function("() => !new URL(location).searchParams.has('pair')")
     page.page.wait_for_selector(".ts-compare-changed li")
+
+
+def test_without_a_graphics_card_the_page_paints_the_same_points(compared):
+    def picture(wanted: str, kind: str) -> np.ndarray:
+        page = compared("&step=5&anchor=2", script=f"globalThis.__tripletscope_renderer = '{wanted}';")
+        assert page.root("renderer") == kind
+        surface = page.page.locator(".ts-compare-canvas").first
+        page.page.mouse.move(1, 1)
+        box = surface.bounding_box()
+        return np.asarray(Image.open(io.BytesIO(page.page.screenshot(clip=box))).convert("RGB")).astype(int)
+
+    card, none = picture("webgl", "webgl2"), picture("canvas", "pixels")
+    ground = np.abs(card - card[40, 5]).sum(2) > 60  # what is drawn, and not ground
+    assert ground.mean() > 0.005
+    away = np.abs(card - none).max(2)
+    # A point is placed to a quarter of a pixel, so its rim may differ a little; a point that is missing, twice as large or
+    # of another colour is far from that.
+    assert away[ground].mean() < 12
+    assert (away > 90).sum() < 0.05 * ground.sum()
+
+
+def test_what_lies_over_the_points_is_painted_anew_and_goes_again(compared):
+    page = compared("&step=5&anchor=2", script="globalThis.__tripletscope_renderer = 'canvas';")
+    surface = page.page.locator(".ts-compare-canvas").first
+    box = surface.bounding_box()
+    page.page.mouse.move(1, 1)
+    bare = page.page.screenshot(clip=box)
+    spot = page.page.locator(ROOT).evaluate("(root, map) => root.tripletscope.place(map, 7)", 0)
+    page.page.mouse.move(spot["x"], spot["y"])
+    page.until("root.tripletscope.state().hover")
+    page.page.wait_for_timeout(100)
+    assert page.page.screenshot(clip=box) != bare
+    page.page.mouse.move(1, 1)
+    page.until("!root.tripletscope.state().hover")
+    page.page.wait_for_timeout(100)
+    assert page.page.screenshot(clip=box) == bare
 
 
 def test_keys_move_time(compared):

@@ -9,7 +9,8 @@ import { touches } from "./state.js";
 import { projection } from "./camera.js";
 import { ownSheet } from "./space.js";
 import { createGlPoints } from "./map_gl.js";
-import { createFlatPoints, writeDiscs } from "./map_2d.js";
+import { writeDiscs } from "./map_2d.js";
+import { createPixelPoints, paintsInSoftware } from "./map_pixels.js";
 import { frameShape, framesAround, paintClassNames, paintScaleBar, positionAt } from "./map_paint.js";
 import { handleMap } from "./map_hands.js";
 import { fileName, saveMenu } from "./chart_file.js";
@@ -77,8 +78,10 @@ export function createCompareMap({ state, actions, entry }) {
     h("div", { "data-name": number.name, "data-last": number.last ?? false, title: number.help }, h("dt", {}, number.title, mark), value)));
   const element = h("section", { class: "ts-compare-cell", "data-run": entry.name, "aria-label": entry.title }, h("div", { class: "ts-compare-head" }, title, files), map, told, numbers);
 
-  const flat = Boolean(globalThis.__tripletscope_no_webgl) || /[?&]renderer=canvas\b/.test(location.search);
-  const drawer = (!flat && createGlPoints(points, () => redraw())) || createFlatPoints(points);
+  const wanted = globalThis.__tripletscope_no_webgl ? "canvas" : globalThis.__tripletscope_renderer;
+  const flat = wanted === "canvas" || (wanted !== "webgl" && paintsInSoftware());
+  const drawer = (!flat && createGlPoints(points, () => redraw())) || createPixelPoints(points);
+  const pen = drawer.pen ?? over.getContext("2d");
   let size = { width: 0, height: 0, ratio: 1 };
   let [view, sheet, drawn, palette, ink] = [null, null, "", [], null];
   let placed = { key: "", spots: new Float32Array(0) };
@@ -157,10 +160,9 @@ export function createCompareMap({ state, actions, entry }) {
       drawn = key;
       const dot = dotSize(s);
       drawer.draw({ sheet, at, next, blend, view, left: null, ink, spots, ground: parseColour(s.theme.background), size: dot, ratio: size.ratio });
-    }
-    const pen = over.getContext("2d");
+    } else drawer.show?.(); // what lies over the points is painted anew
     pen.setTransform(size.ratio, 0, 0, size.ratio, 0, 0);
-    pen.clearRect(0, 0, size.width, size.height);
+    if (!drawer.pen) pen.clearRect(0, 0, size.width, size.height);
     paintOver(pen, s, run, t);
   }
 
