@@ -183,7 +183,7 @@ def test_without_a_graphics_card_the_page_paints_the_same_points(compared):
     ground = np.abs(card - card[40, 5]).sum(2) > 60  # what is drawn, and not ground
     assert ground.mean() > 0.005
     away = np.abs(card - none).max(2)
-    # A point is placed to a quarter of a pixel, so its rim may differ a little; a point that is missing, twice as large or
+    # A point is placed to a quarter of a pixel, so its rim may differ a little; one that is missing, twice as large or
     # of another colour is far from that.
     assert away[ground].mean() < 12
     assert (away > 90).sum() < 0.05 * ground.sum()
