@@ -28,6 +28,7 @@ FLOORS: list[set[str]] = [
         "store.parcel",
         "testing",
         "strategy_docs",
+        "strategy_pictures",
         "dataset_docs",
         "mining",
     },

@@ -74,6 +74,14 @@ def test_the_page_of_strategies_is_current() -> None:
     assert (ROOT / "docs" / "strategies.md").read_text(encoding="utf-8") == strategy_docs.render()
 
 
+def test_the_pictures_of_strategies_are_current() -> None:
+    folder = ROOT / "docs" / "images"
+    wanted = strategy_docs.pictures()
+    assert {path.name for path in folder.glob("strategy-*.svg")} == set(wanted)
+    for name, text in wanted.items():
+        assert (folder / name).read_text(encoding="utf-8") == text, name
+
+
 def test_every_strategy_has_a_heading() -> None:
     text = (ROOT / "docs" / "strategies.md").read_text(encoding="utf-8")
     for name in strategies.names():

@@ -92,6 +92,40 @@ def mark(order: int | None) -> Mark:
     return {"light": hue["light"], "dark": hue["dark"], "shape": form["shape"], "dash": list(form["dash"])}
 
 
+def outline(shape: str, radius: float) -> list[tuple[float, float]]:
+    """The corners of a strategy's shape around (0, 0), y downwards, with about the same area for every shape.
+
+    A circle has none, and neither has a shape that is not known: it is drawn as a circle too.
+
+    Example:
+        >>> [(round(x, 2), round(y, 2)) for x, y in outline("diamond", 10.0)]
+        [(12.0, 0.0), (0.0, 12.0), (-12.0, 0.0), (-0.0, -12.0)]
+        >>> outline("circle", 10.0)
+        []
+    """
+    if shape == "square":
+        return _around(4, 0.86 * radius * math.sqrt(2), math.pi / 4)
+    if shape == "diamond":
+        return _around(4, 1.2 * radius, 0.0)
+    if shape in ("triangle", "triangle-down"):
+        return _around(3, 1.25 * radius, math.pi / 2 if shape == "triangle-down" else -math.pi / 2)
+    if shape == "star":
+        return _around(10, 1.35 * radius, -math.pi / 2, 0.58 * radius)
+    if shape not in ("plus", "cross"):
+        return []
+    thin, long, turn = 0.38 * radius, 1.15 * radius, math.pi / 4 if shape == "cross" else 0.0
+    arm = [(-thin, -thin), (-thin, -long), (thin, -long)]  # one arm, from its inner corner; then turned three times
+    turns = [turn + k * math.pi / 2 for k in range(4)]
+    return [(x * math.cos(t) - y * math.sin(t), x * math.sin(t) + y * math.cos(t)) for t in turns for x, y in arm]
+
+
+def _around(count: int, radius: float, turn: float, inner: float | None = None) -> list[tuple[float, float]]:
+    """Corners on a circle; with `inner` every other one lies on a smaller circle."""
+    sizes = [radius if inner is None or k % 2 == 0 else inner for k in range(count)]
+    angles = [turn + 2 * math.pi * k / count for k in range(count)]
+    return [(size * math.cos(angle), size * math.sin(angle)) for size, angle in zip(sizes, angles, strict=True)]
+
+
 def rgb(colour: str) -> RGB:
     """The three bytes of "#RRGGBB".
 

@@ -1,7 +1,7 @@
-"""The page docs/strategies.md, written from the registry.
+"""The page docs/strategies.md and its pictures, written from the registry.
 
-`python -m tripletscope.strategy_docs docs/strategies.md` writes it; with `--check` it exits 1 when the page on disk is
-no longer what the registry says.
+`python -m tripletscope.strategy_docs docs/strategies.md` writes them; with `--check` it exits 1 when the page or a
+picture on disk is no longer what the registry says.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tripletscope.composition import AXES
 from tripletscope.strategies.base import STRATEGIES, Strategy
+from tripletscope.strategy_pictures import MARGIN, draw, example, sentence
 
 INTRODUCTION = """\
 # Which strategies are there, and what exactly do they pick?
@@ -34,6 +35,18 @@ label. A strategy **abstains** where it finds nothing to pick; that is counted, 
 Among equals the lowest slot is picked. Strategies that draw by chance take a seeded generator and can tell the
 probability of every slot. Every one of them is held to a plain-loop version of its definition in
 `core/tripletscope/testing/oracles.py`.
+
+## How are the pictures to be read?
+
+Each strategy was asked about the same batch: {classes} classes of {samples} points, some tight and some loose, {pairs}
+pairs, margin {margin:g}. Right is a farther positive, up a farther negative. Below the solid line a triplet is hard,
+between the lines semi-hard, above the dashed one easy. Grey is where all {eligible:,} eligible triplets of the batch
+lie. The marks are the picks, in the colour and shape that the strategy has in the explorer: one mark for each, or,
+where there are many, one for each cell, the larger the more picks (by their weight, where they have one) it holds.
+
+What is said about when to use a strategy and how it fails comes from its paper, from the
+[experiments](experiments.md) and [results](results.md) here, or follows from the definition; *our judgement* is
+marked as that.
 """
 
 COMPOSED = """\
@@ -119,7 +132,29 @@ def render() -> str:
     """
     rows = [f"| [{one.name}](#{one.name}) | {_GRANULARITY[one.granularity]} | {one.summary} |" for one in STRATEGIES]
     table = "\n".join(["| strategy | picks | in a sentence |", "|---|---|---|", *rows])
-    return "\n".join([INTRODUCTION, table, "", *(_section(one) for one in STRATEGIES), _composed(), MISSTATEMENTS])
+    batch = example()
+    introduction = INTRODUCTION.format(
+        classes=len(set(batch.labels.tolist())),
+        samples=int(batch.class_size[0]),
+        pairs=batch.n_pairs,
+        margin=MARGIN,
+        eligible=batch.n_eligible,
+    )
+    return "\n".join([introduction, table, "", *(_section(one) for one in STRATEGIES), _composed(), MISSTATEMENTS])
+
+
+def pictures() -> dict[str, str]:
+    """The pictures by the name of their file, which lies in the folder `images` beside the page.
+
+    Example:
+        >>> "strategy-semi-hard.svg" in pictures()
+        True
+    """
+    return {_picture(one): draw(one) for one in STRATEGIES}
+
+
+def _picture(one: Strategy) -> str:
+    return f"strategy-{one.name}.svg"
 
 
 _GRANULARITY = {
@@ -144,7 +179,11 @@ def _section(one: Strategy) -> str:
         f"- **Zones it may pick from**: {', '.join(one.zones)}.",
         f"- **Needs**: {' and '.join(needs[need] for need in one.needs) or 'distances and labels only'}.",
     ]
-    lines = [f"## {one.name}", "", one.summary, "", *facts, "", one.notes, ""]
+    shown = sentence(one)
+    picture = f"![{one.name} on the triplet plane. {shown}](images/{_picture(one)})"
+    lines = [f"## {one.name}", "", one.summary, "", *facts, "", picture, "", shown, "", one.notes, ""]
+    if one.advice:
+        lines += [one.advice, ""]
     if one.params:
         lines += ["| parameter | default | from | to | what it does |", "|---|---|---|---|---|"]
         for p in one.params:
@@ -157,19 +196,29 @@ def main(argv: list[str] | None = None) -> int:
     """Exit code: 0 when the page was written or is current, 1 when `--check` finds it stale."""
     parser = argparse.ArgumentParser(
         prog="python -m tripletscope.strategy_docs",
-        description="Write docs/strategies.md from the registered strategies.",
+        description="Write docs/strategies.md and its pictures from the registered strategies.",
         epilog="example: python -m tripletscope.strategy_docs docs/strategies.md --check",
     )
     parser.add_argument("page", type=Path, help="the Markdown file")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when the file is stale")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file is stale")
     options = parser.parse_args(argv)
-    page, written = options.page, render()
+    page, folder = options.page, options.page.parent / "images"
+    wanted = {page: render()} | {folder / name: text for name, text in pictures().items()}
+    left = [path for path in sorted(folder.glob("strategy-*.svg")) if path not in wanted]
     if not options.check:
-        page.write_text(written, encoding="utf-8")
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, text in wanted.items():
+            path.write_text(text, encoding="utf-8")
+        for path in left:
+            path.unlink()
         return 0
-    if page.exists() and page.read_text(encoding="utf-8") == written:
+    stale = left + [
+        path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
+    if not stale:
         return 0
-    sys.stderr.write(f"{page} is not what the registry says; run python -m tripletscope.strategy_docs {page}\n")
+    shown = ", ".join(str(path) for path in stale[:3]) + (" and others" if len(stale) > 3 else "")
+    sys.stderr.write(f"{shown}: not what the registry says; run python -m tripletscope.strategy_docs {page}\n")
     return 1
 
 

@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 from tripletscope import palette
 from tripletscope.film.lettering import font, initials, legible
 from tripletscope.film.scene import NOBODY, Actor, Scene, Shot
-from tripletscope.palette import RGB, Theme, mix, rgb
+from tripletscope.palette import RGB, Theme, mix, outline, rgb
 
 #: Under the checks of the test run a float is no int, and pixels are both.
 Number = int | float
@@ -592,41 +592,7 @@ def _round_length(rough: float) -> float:
 def _paint_mark(pen: ImageDraw.ImageDraw, shape: str, middle: Place, radius: Number, colour: RGB) -> None:
     """The shape of a strategy, with about the same area for every shape; unknown shapes are circles."""
     x, y = middle
-
-    def around(count: int, size: float, turn: float, inner: float | None = None) -> list[tuple[float, float]]:
-        angles = [turn + 2 * math.pi * k / count for k in range(count)]
-        sizes = [size if inner is None or k % 2 == 0 else inner for k in range(count)]
-        return [(x + r * math.cos(a), y + r * math.sin(a)) for r, a in zip(sizes, angles, strict=True)]
-
-    def plus(turn: float) -> list[tuple[float, float]]:
-        a, b = 0.38 * radius, 1.15 * radius
-        corners = [
-            (-a, -b),
-            (a, -b),
-            (a, -a),
-            (b, -a),
-            (b, a),
-            (a, a),
-            (a, b),
-            (-a, b),
-            (-a, a),
-            (-b, a),
-            (-b, -a),
-            (-a, -a),
-        ]
-        c, s = math.cos(turn), math.sin(turn)
-        return [(x + px * c - py * s, y + px * s + py * c) for px, py in corners]
-
-    shapes = {
-        "square": lambda: around(4, 0.86 * radius * math.sqrt(2), math.pi / 4),
-        "diamond": lambda: around(4, 1.2 * radius, 0.0),
-        "triangle": lambda: around(3, 1.25 * radius, -math.pi / 2),
-        "triangle-down": lambda: around(3, 1.25 * radius, math.pi / 2),
-        "star": lambda: around(10, 1.35 * radius, -math.pi / 2, 0.58 * radius),
-        "plus": lambda: plus(0.0),
-        "cross": lambda: plus(math.pi / 4),
-    }
-    if shape in shapes:
-        pen.polygon(shapes[shape](), fill=colour)
+    if corners := outline(shape, float(radius)):
+        pen.polygon([(x + right, y + down) for right, down in corners], fill=colour)
     else:
         pen.ellipse(_box(np.array(middle), radius), fill=colour)

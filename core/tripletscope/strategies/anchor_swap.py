@@ -33,6 +33,13 @@ lifted structured loss has before its maxima are smoothed (Song et al. 2016).
 
 **Elsewhere.** pytorch-metric-learning's `TripletMarginLoss(swap=True)` swaps inside given triplets.
 """,
+    advice="""
+**When to use it.** With two samples a class, as for the local descriptors that it comes from, where each pair is seen
+once and from its worse side.
+
+**How it fails.** It is harder than *hardest*: in the picture more of its picks are hard. What makes *hardest*
+collapse applies to it too (our judgement).
+""",
 )
 def anchor_swap(batch: Batch, *, margin: float, generator: torch.Generator | None) -> Triplets:
     """Each pair in the direction whose anchor has the nearer negative."""

@@ -39,6 +39,12 @@ not at hand, and the default is that of pytorch-metric-learning's *loss*.
 
 **Elsewhere.** Equal to `AngularMiner(angle)` for unit vectors; its default is 20 degrees, and that of `AngularLoss` 40.
 """,
+    advice="""
+**When to use it.** Where the scale is free or unknown, for the rule has no unit.
+
+**How it fails.** At its default it keeps hard triplets only, as the picture shows, and fewer and fewer as pairs
+tighten: then it abstains. Every kept triplet comes with its mirror image.
+""",
 )
 def angular(batch: Batch, *, margin: float, generator: torch.Generator | None, angle: float) -> Iterator[Triplets]:
     """A block of pairs at a time."""

@@ -61,6 +61,7 @@ class Strategy:
     probability_function: Callable[..., Tensor] | None = None
     stream_function: Callable[..., Iterator[Triplets]] | None = None
     notes: str = ""
+    advice: str = ""
     fallback: str = ""
     rowwise: bool = False
     choice: str = ""
@@ -247,6 +248,7 @@ def strategy(
     probabilities: Callable[..., Tensor] | None = None,
     stream: Callable[..., Iterator[Triplets]] | None = None,
     notes: str = "",
+    advice: str = "",
     fallback: str = "",
     rowwise: bool = False,
     choice: str = "",
@@ -268,6 +270,7 @@ def strategy(
         probabilities: for a strategy that draws, `(batch, anchor, positive, *, margin, **params) -> (A, B)`.
         stream: yields the picks in parts, for a strategy whose picks may not fit in memory.
         notes: Markdown for docs/strategies.md: the definition as a formula, ties, when it abstains, departures.
+        advice: Markdown for the same page: when to use it and how it fails, each claim with where it comes from.
         rowwise: whether its picks for an anchor follow from that anchor's own row of distances, by comparisons alone
             (no sums or logarithms, which round by the size of what they are given). Then it can be asked about one
             anchor at many frames at once; the tests hold it to that.
@@ -302,6 +305,7 @@ def strategy(
                 probability_function=probabilities,
                 stream_function=stream,
                 notes=notes.strip(),
+                advice=advice.strip(),
                 fallback=fallback,
                 rowwise=rowwise,
                 choice=choice,

@@ -42,6 +42,13 @@ The number grows with the cube of the batch, so a batch with more than 2²⁴ tr
 **Elsewhere.** pytorch-metric-learning's `TripletMarginMiner("all")` returns only the *violating* triplets.
 Hermans et al. prefer the mean over the triplets with a loss above 0; ours is the mean over the picks, zeros included.
 """,
+    advice="""
+**When to use it.** Where chance should play no part and the batch is small enough that every triplet counts (our
+judgement); as a shadow it says what there was to choose from.
+
+**How it fails.** The mean over all triplets fades, for soon most of them are easy: of those in the picture two thirds
+have no loss. Hermans et al. take the mean over the others for that reason.
+""",
 )
 def batch_all(batch: Batch, *, margin: float, generator: torch.Generator | None) -> Triplets:
     """All eligible triplets at once, up to 2**24 of them."""

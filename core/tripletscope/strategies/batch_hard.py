@@ -24,4 +24,12 @@ sentence-transformers let an anchor without a positive count with d(a,p) = 0, so
 open-metric-learning may return the anchor as its own positive when points coincide. The paper uses plain Euclidean
 distances of vectors that are not normalised.
 """,
+    advice="""
+**When to use it.** In re-identification, where it comes from, with large batches and clean labels; Hermans et al.
+find it best with the soft margin. In the experiment *batch-size* R@1 rises from .24 with 4 classes in the batch to
+.999 with 60.
+
+**How it fails.** It collapses more readily than *hardest*, because the farthest positive is the likeliest to be a
+wrong label: R@1 .16 with a fifth of the labels wrong, and a collapse in all three seeds of *hardest-collapses*.
+""",
 )

@@ -58,6 +58,13 @@ takes every time, is one sample among several here; the advice is older than the
 **Departures.** The paper has the softmax of the distances themselves, τ = 1; the temperature is ours, because with unit
 vectors distances end at 2 and their softmax is nearly uniform. The number of its equation was not at hand.
 """,
+    advice="""
+**When to use it.** In place of batch-hard where the data are not clean: a wrong label is then one draw among several.
+The author of triplet-reid advises it there.
+
+**How it fails.** At temperature 1 and on unit vectors it is nearly a uniform draw, and runs dry like *random*; with a
+small temperature it becomes batch-hard with all that ails it.
+""",
 )
 def batch_sample(batch: Batch, *, margin: float, generator: torch.Generator | None, temperature: float) -> Triplets:
     """One draw of each kind for every anchor with a positive and a negative."""

@@ -31,6 +31,13 @@ a whole curriculum is a few runs, each going on where the other ended, or a few 
 **Departures.** Papers that train by a curriculum of negatives sort the *data set* and schedule the share of hard ones;
 we know of none that fixes a percentile of the batch.
 """,
+    advice="""
+**When to use it.** As a dial of hardness, to see how far one can turn it before a space falls together (our
+judgement).
+
+**How it fails.** At the one end it is *easy*, which teaches nothing, at the other *hardest*, which can collapse; no
+fixed percentile suits the whole of a training.
+""",
 )
 def curriculum(batch: Batch, *, margin: float, generator: torch.Generator | None, hardness: float) -> Triplets:
     """One triplet a pair, by rank."""

@@ -92,6 +92,13 @@ batch, which underflows from about 256 dimensions on and silently leaves most an
 positives with replacement. The authors' code falls back to a uniform draw over the *whole* batch, own class included,
 when a row has no weight. We shift each row by its own maximum, and abstain.
 """,
+    advice="""
+**When to use it.** Where semi-hard runs out: in *semi-hard-starves* it finds a negative for every pair and ends
+ahead. With a fifth of the labels wrong it has the best MAP@R of the seven strategies compared.
+
+**How it fails.** It is defined on the unit sphere only. Its two cut-offs are distances: where the space has shrunk
+below `cutoff` all negatives weigh alike, and where all are beyond `nonzero_loss_cutoff` it abstains.
+""",
 )
 def distance_weighted(
     batch: Batch,

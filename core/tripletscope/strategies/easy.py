@@ -23,4 +23,10 @@ once they do not, there is no loss left, whatever the other triplets are like.
 `BatchEasyHardMiner(neg_strategy="easy")` take the same negative, for one positive an anchor.
 `TripletMarginMiner("easy")` is something else: *all* triplets with gap > margin.
 """,
+    advice="""
+**When to use it.** To show what teaches nothing, or as a shadow that marks the far end of the batch (our judgement).
+
+**How it fails.** Hardly any pick has a loss: in the picture 4 of 100. Training on it ends where it began, once the
+first few far negatives are far enough.
+""",
 )

@@ -42,6 +42,13 @@ The section and the shares of its levels were not at hand to be checked.
 
 **Elsewhere.** The same pairs as pytorch-metric-learning's `HDCMiner(filter_percentage)`, but that it cuts ties.
 """,
+    advice="""
+**When to use it.** To spend a fixed share of the batch's pairs on the hard ones, whatever the scale (it compares
+ranks, not distances).
+
+**How it fails.** The bar is the batch's: loose or mislabelled classes fill it, tight ones are never trained on. In
+the picture 9 of 32 anchors have no pick.
+""",
 )
 def hard_aware(batch: Batch, *, margin: float, generator: torch.Generator | None, share: float) -> Iterator[Triplets]:
     """A block of kept pairs at a time."""

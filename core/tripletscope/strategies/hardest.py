@@ -23,4 +23,11 @@ zone only if it is no farther than the positive: late in training it may well be
 `HardestNegativeTripletSelector` uses each pair once, in one direction, and drops non-violating picks.
 pytorch-metric-learning's `TripletMarginMiner("hard")` is something else: *all* triplets with gap ≤ 0.
 """,
+    advice="""
+**When to use it.** On clean labels and in a network that has room to get out again: in the experiment *early-dip* the
+space falls together first and then ends at a MAP@R of .999.
+
+**How it fails.** It collapses. In *hardest-collapses* all points end in one place in two of three seeds, on the unit
+sphere (*normalised*) too, and with a fifth of the labels wrong R@1 falls to .41.
+""",
 )

@@ -35,6 +35,12 @@ the triplet loss every pair counts alike, and a triplet beyond the margin not at
 **Elsewhere.** pytorch-metric-learning's `LiftedStructureLoss` is the paper's; TensorFlow Similarity's has no square and
 takes one mined positive an anchor.
 """,
+    advice="""
+**When to use it.** To see what a soft choice does: every triplet takes part, the near negatives more (our judgement).
+
+**How it fails.** On unit vectors its weights are nearly equal, since distances end at 2; then it is *batch-all*, and
+fades like it.
+""",
 )
 def lifted(batch: Batch, *, margin: float, generator: torch.Generator | None) -> Iterator[Triplets]:
     """A block of pairs at a time."""

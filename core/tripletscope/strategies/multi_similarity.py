@@ -36,6 +36,13 @@ pairs of both kinds counts more.
 
 **Elsewhere.** The same pairs as pytorch-metric-learning's `MultiSimilarityMiner`.
 """,
+    advice="""
+**When to use it.** Where whole neighbourhoods should be put in order and not single triplets: all pairs that compete
+are kept, those that are settled are not.
+
+**How it fails.** ε is in the unit of the distance and has to fit the space. One far positive, such as a wrong label,
+keeps nearly all negatives of its anchor; and an anchor with many kept pairs outweighs the others.
+""",
 )
 def multi_similarity(
     batch: Batch, *, margin: float, generator: torch.Generator | None, epsilon: float

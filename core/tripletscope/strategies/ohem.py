@@ -34,6 +34,12 @@ sort is done here. The sections were not at hand to be checked.
 
 **Elsewhere.** The *online hard mining* that Hermans et al. 2017 compare with.
 """,
+    advice="""
+**When to use it.** Where the budget is a number of triplets (by its definition).
+
+**How it fails.** A few mislabelled or outlying samples fill all places: in the picture every pick is hard and 12 of
+32 anchors have none. It has the faults of *hardest* without its breadth (our judgement).
+""",
 )
 def ohem(batch: Batch, *, margin: float, generator: torch.Generator | None, k: float) -> Iterator[Triplets]:
     """Block after block of pairs, of which the k best so far are kept."""

@@ -29,6 +29,13 @@ far, it takes the nearest, and where all are near, the farthest.
 **Ties**: the lowest slot; the distance to the margin is computed in the dtype of the distances, and rounds there.
 **Abstains** where the batch holds a single class.
 """,
+    advice="""
+**When to use it.** To keep the picks where the loss begins, neither hopeless nor learnt (our judgement; no paper
+defines it).
+
+**How it fails.** The loss of its picks is near 0 by construction, and about half have none: it learns slowly, and by
+the margin alone.
+""",
 )
 def online_margin(batch: Batch, *, margin: float, generator: torch.Generator | None) -> Triplets:
     """One triplet a pair, a block of pairs at a time."""

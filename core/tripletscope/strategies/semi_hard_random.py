@@ -24,4 +24,11 @@ a near-duplicate than the nearest, and less informative for it.
 each pair in one direction only and, when the whole batch has nothing, returns one arbitrary triplet. Roth et al.'s
 code draws one positive an anchor as well and falls back to a random negative.
 """,
+    advice="""
+**When to use it.** Like semi-hard, where the nearest of the zone would be the same sample again and again, a hub or a
+wrong label (our judgement).
+
+**How it fails.** It abstains for exactly the pairs for which semi-hard does, so it starves with it; and its picks lie
+deeper in the zone, so each has a smaller loss.
+""",
 )

@@ -63,6 +63,14 @@ more is refused.
 sentence-transformers' `mine_hard_negatives(range_min, range_max, sampling_strategy="random")` draws so from a whole
 corpus. pytorch-metric-learning's `allowed_neg_range` is a window of distances, not of ranks.
 """,
+    advice="""
+**When to use it.** Where the very nearest negatives are likely to be wrong labels or copies: `skip` passes over them
+(our judgement; corpus miners offer the same).
+
+**How it fails.** A window of ranks means another thing in another batch: in the experiment *batch-size* the nearest
+negative of a large batch is much nearer than that of a small one. With `skip` 0 and a small `n` it is close to
+*hardest*.
+""",
 )
 def top_n(batch: Batch, *, margin: float, generator: torch.Generator | None, skip: float, n: float) -> Triplets:
     """One triplet a pair, by a uniform rank."""
