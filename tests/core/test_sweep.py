@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +24,7 @@ from tripletscope.cli.sweep import Bar, read_seeds
 from tripletscope.config import TrainConfig
 from tripletscope.errors import TripletscopeError
 from tripletscope.schema import SWEEP, SWEEP_EFFORT
-from tripletscope.sweep import crew, plan, table
+from tripletscope.sweep import crew, plan, table, worker
 from tripletscope.sweep.folder import SweepFolder
 
 SMALL = """
@@ -392,6 +394,23 @@ def test_what_is_finished_survives_any_end_and_the_rest_goes_on(
     same(found, table.read(swept / "results.parquet")[0])
     assert not list(out.rglob("*.tmp"))
     assert not (out / "runs").exists()
+
+
+def test_the_run_of_a_cell_goes_before_its_numbers_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, seen = tmp_path / "small.toml", []
+    file.write_text(SMALL)
+    cell = plan.read(file).cells[0]
+    run, out = tmp_path / "run", tmp_path / "cell.parquet"
+    task = {
+        "name": cell.name, "title": cell.title, "variant": cell.variant, "varied": dict(cell.varied),
+        "digest": cell.digest, "settings": cell.config.to_dict(), "stamp": "", "run": str(run), "out": str(out),
+    }  # fmt: skip
+    monkeypatch.setattr(table, "write", lambda path, rows: seen.append(run.exists()))
+    for keep in (False, True):
+        told = io.StringIO()
+        worker.do({**task, "keep_run": keep}, worker.Told(told), threading.Event())
+        assert '"done"' in told.getvalue()
+    assert seen == [False, True]
 
 
 def test_a_process_that_dies_costs_its_cell_and_no_other(tmp_path: Path) -> None:

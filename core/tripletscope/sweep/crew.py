@@ -75,7 +75,7 @@ def work(
     events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
     ending = threading.Event()
     crew = [
-        threading.Thread(target=_hand, args=(folder, waiting, events, ending, lock), daemon=True)
+        threading.Thread(target=_hand, args=(folder, waiting, events, ending, keep_runs, lock), daemon=True)
         for _ in range(min(max(jobs, 1), len(cells)))
     ]
     with open(folder.log, "ab"):
@@ -97,7 +97,7 @@ def work(
             if event.kind == "failed":
                 folder.fail(event.cell, event.reason)
             elif event.kind == "done":
-                folder.settle(event.cell, keep_run=keep_runs)
+                folder.settle(event.cell)
             yield event
     finally:
         ending.set()
@@ -110,6 +110,7 @@ def _hand(
     waiting: queue.SimpleQueue[Cell],
     events: queue.SimpleQueue[Event | None],
     ending: threading.Event,
+    keep_runs: bool,
     lock: int | None,
 ) -> None:
     """In a thread of its own: gives one process cell after cell, and a new process where one has died."""
@@ -121,7 +122,7 @@ def _hand(
             except queue.Empty:
                 break
             try:
-                worker = worker or _Worker(folder, lock, ending)
+                worker = worker or _Worker(folder, lock, ending, keep_runs)
             except OSError as problem:
                 events.put(Event("failed", cell, reason=f"no process could be started for it ({problem})"))
                 continue
@@ -142,8 +143,8 @@ def _hand(
 class _Worker:
     """One process, from this side."""
 
-    def __init__(self, folder: SweepFolder, lock: int | None, ending: threading.Event) -> None:
-        self._folder = folder
+    def __init__(self, folder: SweepFolder, lock: int | None, ending: threading.Event, keep_runs: bool) -> None:
+        self._folder, self._keep_runs = folder, keep_runs
         with folder.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "tripletscope.sweep.worker"],
@@ -171,6 +172,7 @@ class _Worker:
             "stamp": data_stamp(cell.config.data),
             "run": str(self._folder.run(cell).absolute()),
             "out": str(self._folder.cell(cell).absolute()),
+            "keep_run": self._keep_runs,
         }
         with self._lock, contextlib.suppress(OSError, ValueError):
             self._input.write(json.dumps(task) + "\n")

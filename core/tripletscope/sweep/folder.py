@@ -17,7 +17,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -138,11 +137,9 @@ class SweepFolder:
         told = json.dumps({"cell": cell.name, "title": cell.title, "reason": reason}, ensure_ascii=False)
         layout.replace(self.path / FAILED / f"{cell.name}.json", told.encode())
 
-    def settle(self, cell: Cell, *, keep_run: bool) -> None:
-        """Nothing; of a finished cell only the numbers are left, and its run where runs are kept."""
+    def settle(self, cell: Cell) -> None:
+        """Nothing; why the cell failed before is forgotten."""
         (self.path / FAILED / f"{cell.name}.json").unlink(missing_ok=True)
-        if not keep_run:
-            shutil.rmtree(self.run(cell), ignore_errors=True)
 
     def collect(self, plan: Plan) -> pa.Table:
         """The table of all cells of the plan that are finished; it is also written to `results`."""

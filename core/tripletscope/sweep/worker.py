@@ -12,6 +12,7 @@ import io
 import json
 import os
 import queue
+import shutil
 import signal
 import sys
 import threading
@@ -77,6 +78,10 @@ def do(task: dict[str, Any], tell: Told, ended: threading.Event) -> None:
             return
         columns = table.measure(run)
         asked = {"digest": cell.digest, "settings": config.to_dict(), "title": cell.title}
+        if not task["keep_run"]:
+            # First, and by this process: killed between the two, the cell is trained again; the other way round its run
+            # would stay for good, for nobody looks at the runs of finished cells.
+            shutil.rmtree(task["run"], ignore_errors=True)
         table.write(Path(task["out"]), table.cell_table(cell, columns, asked))
         tell("done", recall_at_1=float(columns["recall_at_1"][-1]))
     except TripletscopeError as refusal:
