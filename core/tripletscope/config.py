@@ -83,6 +83,12 @@ class TrainConfig:
     normalize: bool = _option(True, "switch", "put embeddings on the unit sphere")
     distance: str = _option("euclidean", "text", "euclidean, squared-euclidean or cosine", "NAME")
     margin: float = _option(0.2, "number", "margin of the triplet loss, in the unit of the distance", "M", above=0)
+    loss: str | None = _option(
+        None,
+        "text",
+        "triplet, or the loss of another strategy's paper: sct (default: what the strategy brings along, else triplet)",
+        "NAME",
+    )
     soft_margin: bool = _option(False, "switch", "ln(1 + exp(-gap)) in place of the hinge")
     lr: float = _option(1e-3, "number", "learning rate of Adam", "LR", above=0)
     classes_per_batch: int = _option(8, "whole", "P of the PK sampler", "P", least=2)
@@ -102,7 +108,8 @@ class TrainConfig:
         1.0, "number", "thin classes to a long tail: rarest / commonest class; 1 leaves them", "RATIO", above=0, most=1
     )
     param: Parameters = field(
-        default_factory=dict, metadata=_metadata("pairs", "a parameter of the strategy; may be repeated", "NAME=VALUE")
+        default_factory=dict,
+        metadata=_metadata("pairs", "a parameter of the strategy or of its loss; may be repeated", "NAME=VALUE"),
     )
     checkpoint_every: float = _option(5.0, "number", "seconds between checkpoints, for --resume", "S", least=0)
 

@@ -23,7 +23,7 @@ from tripletscope.config import TrainConfig
 from tripletscope.distances import DISTANCES
 from tripletscope.errors import SettingError, UnknownNameError
 from tripletscope.flaws import Planted, plant
-from tripletscope.losses import batch_all_loss, triplet_margin_loss
+from tripletscope.losses import LOSSES, Cost, Learning, Loss
 from tripletscope.samples import LabelledData
 from tripletscope.sampling import PKSampler
 from tripletscope.seeding import derive_seed, generator
@@ -55,6 +55,9 @@ class Setup:
     optimiser: torch.optim.Optimizer
     sampler: PKSampler
     strategy: Strategy
+    params: Mapping[str, float]  # of the strategy, as given
+    cost: Loss
+    cost_params: Mapping[str, float]  # of the loss, all of them
     shadows: tuple[str, ...]
     left_out: tuple[str, ...]  # strategies that "all" could not include, because the space rules them out
     features: Float[Tensor, "N ..."]
@@ -72,16 +75,19 @@ class Setup:
         if self.strategy.granularity == "all":
             return None
         chance = generator(self.config.seed, "strategy", self.strategy.name, step)
-        return self.strategy.pick(batch, margin=self.config.margin, generator=chance, **self.config.param)
+        return self.strategy.pick(batch, margin=self.config.margin, generator=chance, **self.params)
 
     def loss(
-        self, distances: Float[Tensor, "B B"], labels: Int64[Tensor, "B"], triplets: Triplets | None
-    ) -> Float[Tensor, ""]:
-        """The mean loss over the picks, or over all eligible triplets; 0 where there are none."""
-        margin, soft = self.config.margin, self.config.soft_margin
-        if triplets is None:
-            return batch_all_loss(distances, labels, margin, soft=soft)
-        return triplet_margin_loss(distances, triplets, margin, soft=soft)
+        self,
+        distances: Float[Tensor, "B B"],
+        labels: Int64[Tensor, "B"],
+        triplets: Triplets | None,
+        embeddings: Float[Tensor, "B D"] | None = None,
+    ) -> Cost:
+        """What the picks cost, or all eligible triplets where there is no list; 0 where there are none."""
+        config = self.config
+        seen = Learning(distances, labels, triplets, config.margin, config.distance, config.soft_margin, embeddings)
+        return self.cost.function(seen, **self.cost_params)
 
     def probe(self) -> tuple[Float[Tensor, "M D"], Ids]:
         """The probe set as the network sees it now, in eval mode, and its ids."""
@@ -137,6 +143,7 @@ class Setup:
             },
             "normalized": config.normalize,
             "soft_margin": config.soft_margin,
+            "loss": {"name": self.cost.name, "title": self.cost.title, "values": dict(self.cost_params)},
             "classes_per_batch": config.classes_per_batch,
             "samples_per_class": config.samples_per_class,
             "steps": config.steps,
@@ -163,8 +170,10 @@ def prepare(config: TrainConfig, data: LabelledData) -> Setup:
     """
     DISTANCES.get(config.distance)
     strategy = strategies.get(config.strategy)
-    strategy.settings(config.margin, config.param)
-    _require_space(strategy, config, config.param)
+    cost = choose_loss(strategy, config)
+    params, cost_params = split_parameters(strategy, cost, config.param)
+    strategy.settings(config.margin, params)
+    _require_space(strategy, config, params)
     shadows, left_out = choose_shadows(config)
     device = choose_device(config.device)
     data.samples.check_trainable()
@@ -196,6 +205,9 @@ def prepare(config: TrainConfig, data: LabelledData) -> Setup:
         optimiser=torch.optim.Adam(network.parameters(), lr=config.lr),
         sampler=sampler,
         strategy=strategy,
+        params=params,
+        cost=cost,
+        cost_params=cost.settings(cost_params),
         shadows=shadows,
         left_out=left_out,
         features=torch.from_numpy(np.ascontiguousarray(data.features)),
@@ -215,13 +227,61 @@ def plant_flaws(config: TrainConfig, data: LabelledData) -> Planted:
     return plant(data, label_noise=config.label_noise, imbalance=config.imbalance, seed=config.seed)
 
 
+def choose_loss(strategy: Strategy, config: TrainConfig) -> Loss:
+    """The loss of that name; without one, the loss that the strategy brings along.
+
+    Raises:
+        UnknownNameError: no such loss.
+        SettingError: it is not defined for these picks or this space, with the reason.
+
+    Example:
+        >>> choose_loss(strategies.get("sct"), TrainConfig()).name
+        'sct'
+        >>> choose_loss(strategies.get("semi-hard"), TrainConfig()).name
+        'triplet'
+    """
+    chosen = LOSSES.get(config.loss or strategy.loss)
+    whose = f"the loss {chosen.name!r}" + ("" if config.loss else f", which {strategy.name!r} brings along,")
+    otherwise = "choose --loss triplet" if chosen.name != "triplet" else "choose another strategy"
+    if strategy.granularity == "all" and not chosen.everything:
+        raise SettingError(
+            f"{strategy.name!r} takes all triplets there are, and {whose} is one of listed picks: {otherwise}."
+        )
+    if chosen.second and not strategy.second:
+        raise SettingError(f"{strategy.name!r} picks no second negatives, which {whose} needs: {otherwise}.")
+    if config.soft_margin and not chosen.soft:
+        raise SettingError(
+            f"--soft-margin has no meaning here, for {whose} has no soft form: leave it out, or {otherwise}."
+        )
+    if chosen.unit and not config.normalize:
+        raise SettingError(
+            f"{whose[0].upper()}{whose[1:]} needs embeddings of length 1: leave out --no-normalize, or {otherwise}."
+        )
+    return chosen
+
+
+def split_parameters(
+    strategy: Strategy, cost: Loss, given: Mapping[str, float]
+) -> tuple[dict[str, float], dict[str, float]]:
+    """(those of the strategy, those of the loss); a name that neither has stays with the strategy, which refuses it.
+
+    Example:
+        >>> split_parameters(strategies.get("top-n"), LOSSES.get("sct"), {"n": 2.0, "lam": 0.5})
+        ({'n': 2.0}, {'lam': 0.5})
+    """
+    names = {parameter.name for parameter in cost.params} - {parameter.name for parameter in strategy.params}
+    return {name: value for name, value in given.items() if name not in names}, {
+        name: value for name, value in given.items() if name in names
+    }
+
+
 def choose_shadows(config: TrainConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The strategies that only watch, and those that `all` has to leave out because the space rules them out.
 
     Example:
         >>> watching, left_out = choose_shadows(TrainConfig(shadow=("all",), normalize=False))
         >>> len(watching), left_out
-        (19, ('distance-weighted',))
+        (19, ('distance-weighted', 'sct'))
     """
     named = tuple(name for name in dict.fromkeys(config.shadow) if name not in (config.strategy, "all"))
     for name in named:

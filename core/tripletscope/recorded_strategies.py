@@ -66,8 +66,8 @@ class RecordedStrategies:
         self._pickers = {name: STRATEGIES.get(name) for name in values}
         self._params = {name: one.settings(margin, dict(values[name])) for name, one in self._pickers.items()}
         #: Those with several negatives for a pair: their numbers are recorded, and no rows.
-        self.counted = {name for name, one in self._pickers.items() if not one.single}
-        if self._trainer is not None and not self._trainer.single:
+        self.counted = {name for name, one in self._pickers.items() if not one.listed}
+        if self._trainer is not None and not self._trainer.listed:
             self.counted.add(training)
         names = dict.fromkeys([training, *self._pickers])
         self.codes = {name: code for code, name in enumerate(names)}

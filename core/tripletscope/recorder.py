@@ -218,6 +218,7 @@ class Recorder:
         batch: Batch | None = None,
         probe: Probe | None = None,
         seconds: Mapping[str, float] | None = None,
+        active: int | None = None,
         **scalars: Any,
     ) -> dict[str, Any]:
         """The recorded line; the step is on disk. Call it after the forward pass, before the update.
@@ -233,6 +234,8 @@ class Recorder:
             batch: of these embeddings, if the loop has made one; saves computing the distances again.
             probe: returns (embedding, ids) of the probe set, in eval mode; called when a frame is due, and at the end.
             seconds: how long parts of the step took, for the record.
+            active: how many of the triplets have a part in the gradient, where the loss is not the triplet loss; by
+                default those with gap < margin, or with the soft margin all.
             **scalars: numbers of your own, recorded under their names.
 
         Raises:
@@ -270,7 +273,7 @@ class Recorder:
             due = self._starved = self._event = True
         if due and probe is not None and self._pending is None:
             self.frame(*probe())
-        line = self._line(loss, zones, trained, picks, spread, scalars, seconds, shadows)
+        line = self._line(loss, zones, trained, picks, spread, scalars, seconds, shadows, active)
         self._writer.write_step(
             now,
             batches=batch_columns(now, slot_rows, codes),
@@ -356,6 +359,7 @@ class Recorder:
         scalars: dict[str, Any],
         seconds: Mapping[str, float] | None,
         shadows: dict[str, PickNumbers],
+        active: int | None,
     ) -> dict[str, Any]:
         """The line of scalars.jsonl."""
         framed = self._pending is not None
@@ -369,7 +373,8 @@ class Recorder:
             line["eligible"], line["hard"], line["semi_hard"] = zones.eligible, zones.hard, zones.semi_hard
             line["easy"], line["violating"] = zones.easy, zones.violating
         if trained is not None:
-            active = trained.mined if self._soft else trained.zones.violating
+            if active is None:
+                active = trained.mined if self._soft else trained.zones.violating
             line["mined"], line["active"] = trained.mined, active
             line["active_share"] = active / trained.mined if trained.mined else None
             line["abstained"] = trained.abstained

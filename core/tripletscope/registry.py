@@ -1,13 +1,13 @@
-"""One kind of registry for strategies, distances, models and data sets: a name, a record, a display order."""
+"""One kind of registry for strategies, losses, distances, models and data sets: a name, a record, a display order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
-from tripletscope.errors import UnknownNameError
+from tripletscope.errors import SettingError, UnknownNameError
 
 
 @runtime_checkable  # the tests check annotations while they run
@@ -62,6 +62,50 @@ class Criterion:
             "order": self.order,
             "thresholds": [vars(one) for one in self.thresholds],
         }
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A number that a strategy or a loss can be tuned with, and the range it may have (both ends included)."""
+
+    name: str
+    default: float
+    low: float
+    high: float
+    help: str
+    whole: bool = False
+
+
+def settled(owner: str, parameters: Sequence[Parameter], given: Mapping[str, float]) -> dict[str, float]:
+    """Every parameter with its value: as given, else the default.
+
+    Args:
+        owner: whose they are, for sentences.
+        parameters: that there are.
+        given: values by name.
+
+    Raises:
+        UnknownNameError: a name that is no parameter.
+        SettingError: a value out of its range.
+
+    Example:
+        >>> settled("sct", [Parameter("lam", 1.0, 0.0, 10.0, "how much hard picks count")], {"lam": 2.0})
+        {'lam': 2.0}
+    """
+    settings = {parameter.name: parameter.default for parameter in parameters}
+    for name in given:
+        if name not in settings:
+            raise UnknownNameError(f"parameter of {owner}", name, settings)
+    settings |= {name: float(value) for name, value in given.items()}
+    for parameter in parameters:
+        value = settings[parameter.name]
+        if not parameter.low <= value <= parameter.high or (parameter.whole and value != int(value)):
+            whole = "be whole and " if parameter.whole else ""
+            raise SettingError(
+                f"{parameter.name} of {owner!r} is {value}; it must {whole}lie between "
+                f"{parameter.low:g} and {parameter.high:g} (default {parameter.default:g})."
+            )
+    return settings
 
 
 class Registry(Generic[T]):

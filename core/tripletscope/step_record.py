@@ -143,7 +143,8 @@ class StepPicks:
         abstained = None
         if strategy is not None:
             units = (self.anchor if strategy.granularity in ("anchor", "many") else self.pair)[begin:stop]
-            abstained = strategy.units(self.batch) - _distinct(units, self.batch.size**2)
+            served = min(1, stop - begin) if strategy.granularity == "batch" else _distinct(units, self.batch.size**2)
+            abstained = strategy.units(self.batch) - served
         return PickNumbers(ZoneCounts(hard, semi_hard, easy), abstained, self._false(slice(begin, stop)))
 
     def _false(self, some: slice) -> FalseCounts | None:

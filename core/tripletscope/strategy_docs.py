@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from tripletscope.composition import AXES
+from tripletscope.losses import LOSSES, TRIPLET, Loss
 from tripletscope.strategies.base import STRATEGIES, Strategy
 from tripletscope.strategy_pictures import MARGIN, draw, example, sentence
 
@@ -47,6 +48,15 @@ where there are many, one for each cell, the larger the more picks (by their wei
 What is said about when to use a strategy and how it fails comes from its paper, from the
 [experiments](experiments.md) and [results](results.md) here, or follows from the definition; *our judgement* is
 marked as that.
+"""
+
+LOSSES_HEAD = """\
+## What is learnt from the picks
+
+A strategy says which triplets; a loss says what they cost. Without more words that is the triplet loss. The paper of a
+few strategies comes with a loss of its own: a run that trains with such a strategy uses it, and `--loss NAME` chooses
+another. `--param` sets the parameters of both. The zones, the ruler and the `loss` column of a triplet CSV go by the
+gap and the margin in any case: they describe a triplet, not the loss that was trained with.
 """
 
 COMPOSED = """\
@@ -140,7 +150,8 @@ def render() -> str:
         margin=MARGIN,
         eligible=batch.n_eligible,
     )
-    return "\n".join([introduction, table, "", *(_section(one) for one in STRATEGIES), _composed(), MISSTATEMENTS])
+    sections = [*(_section(one) for one in STRATEGIES), LOSSES_HEAD, *(_loss_section(one) for one in LOSSES)]
+    return "\n".join([introduction, table, "", *sections, _composed(), MISSTATEMENTS])
 
 
 def pictures() -> dict[str, str]:
@@ -160,6 +171,7 @@ def _picture(one: Strategy) -> str:
 _GRANULARITY = {
     "pair": "one for every anchor and positive",
     "anchor": "one for every anchor",
+    "batch": "one for the whole batch",
     "many": "several for an anchor and positive",
     "all": "all",
 }
@@ -179,17 +191,33 @@ def _section(one: Strategy) -> str:
         f"- **Zones it may pick from**: {', '.join(one.zones)}.",
         f"- **Needs**: {' and '.join(needs[need] for need in one.needs) or 'distances and labels only'}.",
     ]
+    if one.loss != TRIPLET:
+        facts.append(f"- **Loss**: its own, [{one.loss}](#loss-{one.loss}), unless `--loss` names another.")
     shown = sentence(one)
     picture = f"![{one.name} on the triplet plane. {shown}](images/{_picture(one)})"
     lines = [f"## {one.name}", "", one.summary, "", *facts, "", picture, "", shown, "", one.notes, ""]
     if one.advice:
         lines += [one.advice, ""]
-    if one.params:
-        lines += ["| parameter | default | from | to | what it does |", "|---|---|---|---|---|"]
-        for p in one.params:
-            lines.append(f"| `{p.name}` | {p.default:g} | {p.low:g} | {p.high:g} | {p.help} |")
-        lines.append("")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_parameters(one)])
+
+
+def _loss_section(one: Loss) -> str:
+    brought = ", ".join(f"[{each.name}](#{each.name})" for each in STRATEGIES if each.loss == one.name)
+    brought = "every strategy that brings none of its own" if one.name == TRIPLET else brought
+    facts = [
+        f"- **Title**: {one.title}",
+        f"- **Source**: {one.source}.",
+        f"- **Used by**: {brought}.",
+        f"- **Soft margin**: {'yes' if one.soft else 'no'}.",
+    ]
+    return "\n".join([f"### loss: {one.name}", "", one.summary, "", *facts, "", one.notes, "", *_parameters(one)])
+
+
+def _parameters(one: Strategy | Loss) -> list[str]:
+    if not one.params:
+        return []
+    rows = [f"| `{p.name}` | {p.default:g} | {p.low:g} | {p.high:g} | {p.help} |" for p in one.params]
+    return ["| parameter | default | from | to | what it does |", "|---|---|---|---|---|", *rows, ""]
 
 
 def main(argv: list[str] | None = None) -> int:

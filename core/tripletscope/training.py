@@ -94,7 +94,7 @@ def record(
         out,
         margin=config.margin,
         distance=config.distance,
-        strategies={setup.strategy.name: config.param} | {name: {} for name in setup.shadows},
+        strategies={setup.strategy.name: setup.params} | {name: {} for name in setup.shadows},
         samples=setup.data.samples,
         training=setup.strategy.name,
         config=setup.describe(),
@@ -146,7 +146,8 @@ def _loop(setup: Setup, recorder: Recorder, on_step: OnStep | None, should_stop:
         embedded = time.perf_counter()
         batch = Batch(distances, labels, distance=config.distance, embeddings=embeddings)
         triplets = setup.pick(batch, step)
-        loss = setup.loss(distances, labels, triplets)
+        cost = setup.loss(distances, labels, triplets, embeddings)
+        loss = cost.mean
         mined, mined_cpu = time.perf_counter(), time.process_time()
         line = recorder.step(
             embeddings.detach(),
@@ -154,6 +155,7 @@ def _loop(setup: Setup, recorder: Recorder, on_step: OnStep | None, should_stop:
             rows=rows,
             triplets=triplets,
             loss=float(loss.detach()),
+            active=cost.active,
             batch=batch,
             probe=setup.probe,
             seconds={

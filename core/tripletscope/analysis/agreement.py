@@ -263,7 +263,8 @@ def asked_agreement(
         try:
             record = strategies.get(name)
             if not record.single:
-                raise DataError(f"{name!r} takes several negatives for a pair, so it picks nobody in particular.")
+                how = "picks once for a whole batch" if record.listed else "takes several negatives for a pair"
+                raise DataError(f"{name!r} {how}, so it picks nobody in particular.")
             params = recorded_parameters(run).get(name, {})
             found = {}
             for step in sorted({frame_at(run, step) for step in wanted}):

@@ -102,7 +102,9 @@ def anchor_answer(run: Run, anchor: int, *, margin: float | None = None) -> dict
         if record.granularity == "all" or rows_of_frames is None:
             continue
         if not record.single:
-            answer["not_applicable"][record.name] = "takes several negatives for one positive"
+            whole = record.granularity == "batch"
+            reason = "picks once for a whole batch" if whole else "takes several negatives for one positive"
+            answer["not_applicable"][record.name] = reason
             continue
         try:
             for batch in batches if record.needs else ():

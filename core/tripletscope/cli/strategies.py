@@ -27,6 +27,7 @@ def run(args: argparse.Namespace) -> int:
     table = Table(Column("strategy", no_wrap=True), "what it picks", "zones", "source", box=None, pad_edge=False)
     for record in records:
         options = "".join(f"\n--param {p['name']}={p['default']}" for p in record["params"])
+        options += f"\ntrains with its own loss, {record['loss']}" if record["loss"] != "triplet" else ""
         table.add_row(record["name"], record["summary"] + options, ", ".join(record["zones"]), record["source"])
     Console().print(table)
     return 0

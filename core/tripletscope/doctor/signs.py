@@ -117,7 +117,7 @@ class Signs:
     def asked(self) -> str | None:
         """What the training strategy picks for ("anchor-positive pairs", "anchors"); None when that is not known."""
         cards = [card for card in self.run.config.get("strategies") or [] if card.get("name") == self.run.training]
-        kinds = {"pair": "anchor-positive pairs", "anchor": "anchors"}
+        kinds = {"pair": "anchor-positive pairs", "anchor": "anchors", "batch": "batches"}
         return kinds.get(cards[0].get("granularity", "")) if cards else None
 
     @property

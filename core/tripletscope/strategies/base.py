@@ -5,33 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from tripletscope.batch import Batch
-from tripletscope.errors import SettingError, UnknownNameError
-from tripletscope.registry import Registry
+from tripletscope.errors import SettingError
+from tripletscope.registry import Parameter, Registry, settled
 from tripletscope.triplets import ZONES, Triplets
 
-Granularity = Literal["pair", "anchor", "many", "all"]
+__all__ = ["STRATEGIES", "Granularity", "Parameter", "Strategy", "many", "strategy"]
+
+Granularity = Literal["pair", "anchor", "batch", "many", "all"]
 NEEDS = ("unit", "dim", "embeddings")
 # Beyond this many triplets (three int64 tensors of 128 MiB) a single answer helps nobody.
 MOST_TRIPLETS = 2**24
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A number that a strategy can be tuned with, and the range it may have (both ends included); `whole` or any."""
-
-    name: str
-    default: float
-    low: float
-    high: float
-    help: str
-    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,10 +56,17 @@ class Strategy:
     rowwise: bool = False
     choice: str = ""
     misfit_function: Callable[..., str] | None = None
+    loss: str = "triplet"
+    second: bool = False
+
+    @property
+    def listed(self) -> bool:
+        """Whether a run lists its picks row by row; those of the others grow too many, and are counted."""
+        return self.granularity in ("pair", "anchor", "batch")
 
     @property
     def single(self) -> bool:
-        """Whether it picks one negative at most for a pair, or for an anchor; others are counted and not listed."""
+        """Whether it picks one negative at most for a pair, or for an anchor, so that each of them has its answer."""
         return self.granularity in ("pair", "anchor")
 
     @property
@@ -137,15 +134,20 @@ class Strategy:
             yield from self.stream_function(batch, margin=margin, generator=generator, **settings)
 
     def units(self, batch: Batch) -> int:
-        """How many were to get a pick: pairs, or anchors with a positive. What is missing has abstained."""
+        """How many were to get a pick: pairs, anchors with a positive, or one batch that has a pair.
+
+        What is missing has abstained.
+        """
         if self.granularity in ("anchor", "many"):
             return int(batch.has_positive.sum())
-        return batch.n_pairs
+        return min(1, batch.n_pairs) if self.granularity == "batch" else batch.n_pairs
 
     def abstained(self, batch: Batch, triplets: Triplets) -> int:
         """For how many of its units the strategy picked nothing."""
         if self.granularity in ("anchor", "many"):
             return self.units(batch) - int(torch.unique(triplets.anchor).shape[0])
+        if self.granularity == "batch":
+            return self.units(batch) - min(1, len(triplets))
         unit = triplets.anchor * batch.size + triplets.positive
         return self.units(batch) - int(torch.unique(unit).shape[0])
 
@@ -199,20 +201,7 @@ class Strategy:
         """Every parameter with its value, checked against its bounds; the margin is checked with them."""
         if not (math.isfinite(margin) and margin > 0):
             raise SettingError(f"The margin is {margin}; it must be a number above 0, in the unit of the distance.")
-        settings = {parameter.name: parameter.default for parameter in self.params}
-        for name in params:
-            if name not in settings:
-                raise UnknownNameError(f"parameter of {self.name}", name, settings)
-        settings |= {name: float(value) for name, value in params.items()}
-        for parameter in self.params:
-            value = settings[parameter.name]
-            if not parameter.low <= value <= parameter.high or (parameter.whole and value != int(value)):
-                whole = "be whole and " if parameter.whole else ""
-                raise SettingError(
-                    f"{parameter.name} of {self.name!r} is {value}; it must {whole}lie between "
-                    f"{parameter.low:g} and {parameter.high:g} (default {parameter.default:g})."
-                )
-        return settings
+        return settled(self.name, self.params, params)
 
     def describe(self) -> dict[str, Any]:
         """What lists, menus and a run's config.json need to know, ready for JSON."""
@@ -228,6 +217,8 @@ class Strategy:
             "params": [vars(parameter) for parameter in self.params],
             "needs": list(self.needs),
             "choice": self.choice,
+            "loss": self.loss,
+            **({"second": True} if self.second else {}),
         }
 
 
@@ -253,6 +244,8 @@ def strategy(
     rowwise: bool = False,
     choice: str = "",
     misfit: Callable[..., str] | None = None,
+    loss: str = "triplet",
+    second: bool = False,
 ) -> Callable[[Callable[..., Triplets]], Strategy]:
     """A decorator that turns `(batch, *, margin, generator, **params) -> Triplets` into a registered `Strategy`.
 
@@ -263,8 +256,8 @@ def strategy(
         source: paper, section, equation.
         order: place in lists.
         zones: where its picks may lie, out of `ZONES`.
-        granularity: "pair" (one pick at most for every anchor and positive), "anchor" (one for every anchor), "many"
-            (a pair may have several negatives) or "all" (every eligible triplet).
+        granularity: "pair" (one pick at most for every anchor and positive), "anchor" (one for every anchor), "batch"
+            (one for the whole batch), "many" (a pair may have several negatives) or "all" (every eligible triplet).
         params: its own parameters.
         needs: out of "unit" (vectors of length 1), "dim" and "embeddings".
         probabilities: for a strategy that draws, `(batch, anchor, positive, *, margin, **params) -> (A, B)`.
@@ -278,14 +271,17 @@ def strategy(
         fallback: what it takes where nothing fits its rule, in a few words; "" for one that abstains then.
         misfit: `(classes, samples, **params) -> str`: why it can never pick in batches of that shape, or "". So a run
             is refused before it starts.
+        loss: name of the loss that its paper trains with, out of `tripletscope.losses`; a run uses it when this
+            strategy trains and nobody chose another.
+        second: whether its picks have a second negative (`Triplets.negative2`).
 
     Raises:
         ValueError: for a zone, granularity or need that does not exist, or a name taken before.
     """
     if not zones or not zones <= set(ZONES):
         raise ValueError(f"zones of {name!r} are {sorted(zones)}; choose from {ZONES}")
-    if granularity not in ("pair", "anchor", "many", "all"):
-        raise ValueError(f"granularity of {name!r} is {granularity!r}; choose pair, anchor, many or all")
+    if granularity not in get_args(Granularity):
+        raise ValueError(f"granularity of {name!r} is {granularity!r}; choose one of {get_args(Granularity)}")
     if not needs <= set(NEEDS):
         raise ValueError(f"needs of {name!r} are {sorted(needs)}; choose from {NEEDS}")
 
@@ -310,6 +306,8 @@ def strategy(
                 rowwise=rowwise,
                 choice=choice,
                 misfit_function=misfit,
+                loss=loss,
+                second=second,
             )
         )
 

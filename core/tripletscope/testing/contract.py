@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tripletscope.batch import Batch
 from tripletscope.errors import SettingError, UnknownNameError
+from tripletscope.losses import LOSSES
 from tripletscope.strategies.base import Strategy
 from tripletscope.triplets import ZONES, Triplets, gaps, zone_codes
 
@@ -138,17 +139,18 @@ def check_nothing_to_pick(strategy: Strategy) -> None:
 
 
 def check_abstained(strategy: Strategy) -> None:
-    """One pick a unit at most (unless it takes all); units are pairs, or anchors that have a positive."""
+    """One pick a unit at most (unless it takes all); units are pairs, anchors with a positive, or the whole batch."""
     for title, batch in example_batches().items():
         picks, units = _picks(strategy, batch), strategy.units(batch)
         positives = [int((batch.labels == label).sum()) - 1 for label in batch.labels]
         anchors = strategy.granularity in ("anchor", "many")
         expected = sum(count > 0 for count in positives) if anchors else sum(positives)
+        expected = min(1, expected) if strategy.granularity == "batch" else expected
         assert units == expected, f"{strategy.name}, {title}: {units} units, expected {expected}"
         abstained = strategy.abstained(batch, picks)
         if strategy.granularity == "many":
             assert len(set(picks.anchor.tolist())) + abstained == units, f"{strategy.name}, {title}: anchors missing"
-        elif strategy.single:
+        elif strategy.listed:
             assert len(picks) + abstained == units, f"{strategy.name}, {title}: {len(picks)} + {abstained} of {units}"
 
 
@@ -240,6 +242,7 @@ def check_record(strategy: Strategy) -> None:
     for field in ("title", "summary", "source"):
         assert record[field].strip(), f"{strategy.name} has no {field}"
     assert re.fullmatch(r"[^\n]+\.", strategy.summary), f"{strategy.name}: the summary is one line with a full stop"
+    assert strategy.loss in LOSSES, f"{strategy.name}: there is no loss {strategy.loss!r}"
 
 
 CONTRACT: dict[str, Callable[[Strategy], None]] = {

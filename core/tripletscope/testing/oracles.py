@@ -320,6 +320,7 @@ ORACLES: dict[str, Callable[..., set[Triplet]]] = {
     "n-pair": n_pair,
     "lifted": lifted,
     "ohem": ohem,
+    "sct": easy_positive,
     **{name: (lambda *args, _of=of, **settings: set(_of(*args, **settings))) for name, of in CHANCES.items()},
 }
 

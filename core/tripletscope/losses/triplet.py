@@ -1,4 +1,4 @@
-"""The triplet losses: hinge and soft margin, over chosen triplets or over all of them."""
+"""The triplet loss: hinge or soft margin, over chosen triplets or over all of them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from tripletscope.batch import Batch
+from tripletscope.losses.base import TRIPLET, Cost, Learning, loss
 from tripletscope.triplets import Triplets, edge, gaps, zone_ranks
 
 
@@ -150,3 +151,25 @@ def _sums_by_prefix(batch: Batch, margin: float) -> Sums:
 def _widest(tensor: Tensor) -> torch.dtype:
     """float64 where the device has it: a sum of B³ terms would lose the small ones in float32."""
     return tensor.dtype if tensor.device.type == "mps" else torch.float64
+
+
+@loss(
+    name=TRIPLET,
+    title="Triplet",
+    summary="How far the gap falls short of the margin; with the soft margin, ln(1 + exp(-gap)).",
+    source='Schroff et al. 2015, "FaceNet", §3.1; soft margin: Hermans et al. 2017, §2',
+    order=10,
+    soft=True,
+    everything=True,
+    notes="""
+max(0, margin − gap), or ln(1 + exp(−gap)) with the soft margin; the mean over all picks, the easy ones with loss 0
+included, and with `batch-all` over all eligible triplets.
+
+**Departures.** The papers sum; FaceNet takes squared distances.
+""",
+)
+def triplet(seen: Learning) -> Cost:
+    """The mean over the picks; the picks with a slope are those that violate the margin, which are counted anyway."""
+    if seen.triplets is None:
+        return Cost(batch_all_loss(seen.distances, seen.labels, seen.margin, soft=seen.soft))
+    return Cost(triplet_margin_loss(seen.distances, seen.triplets, seen.margin, soft=seen.soft))
