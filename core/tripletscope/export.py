@@ -70,6 +70,9 @@ def export_picks(
         "distance": run.distance,
         "soft_margin": _soft(run),
     }
+    trained_with = (run.config.get("loss") or {}).get("name", "triplet")
+    if trained_with != "triplet":
+        settings["trained_with"] = trained_with
     if run.true_labels is not None:
         settings["wrong_labels"] = int(np.count_nonzero(run.true_labels != run.samples.labels))
         for name in TRUTH_FLAGS[:2]:

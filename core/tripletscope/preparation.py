@@ -242,7 +242,7 @@ def choose_loss(strategy: Strategy, config: TrainConfig) -> Loss:
     """
     chosen = LOSSES.get(config.loss or strategy.loss)
     whose = f"the loss {chosen.name!r}" + ("" if config.loss else f", which {strategy.name!r} brings along,")
-    otherwise = "choose --loss triplet" if chosen.name != "triplet" else "choose another strategy"
+    otherwise = "choose --loss triplet" if config.loss else "choose another strategy"
     if strategy.granularity == "all" and not chosen.everything:
         raise SettingError(
             f"{strategy.name!r} takes all triplets there are, and {whose} is one of listed picks: {otherwise}."

@@ -209,3 +209,16 @@ def test_a_run_says_its_loss_and_counts_its_active_picks(tmp_path: Path) -> None
     slots = [torch.tensor([rows.index(row) for row in picks[name]]) for name in ("anchor", "positive", "negative")]
     expected = sct_loop(points, Triplets(*slots), 0.5, 0.1, 1.0)
     assert run.lines[step]["loss"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_csv_says_which_loss_was_trained_with(tmp_path: Path) -> None:
+    from tripletscope.export import export_picks, read_triplets_csv, settings_of
+
+    told = ["train", "--data", "digits", "--steps", "2", "--quiet", "--strategy", "sct", "--margin", "0.3"]
+    for name, more in (("own", ()), ("usual", ("--loss", "triplet"))):
+        assert main([*told, *more, "--out", str(tmp_path / name)]) == 0
+        export_picks(Run.open(tmp_path / name), tmp_path / f"{name}.csv")
+    assert settings_of(tmp_path / "own.csv")["trained_with"] == "sct"
+    assert "trained_with" not in settings_of(tmp_path / "usual.csv")
+    table = read_triplets_csv(tmp_path / "own.csv")
+    assert (table["loss"] - (0.3 - table["gap"]).clip(lower=0)).abs().max() < 1e-6

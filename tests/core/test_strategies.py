@@ -297,7 +297,7 @@ def test_a_name_is_taken_once(newcomer: Strategy) -> None:
     [
         ({"zones": {"medium"}}, "zones"),
         ({"zones": set()}, "zones"),
-        ({"granularity": "batch"}, "granularity"),
+        ({"granularity": "class"}, "granularity"),
         ({"needs": {"gpu"}}, "needs"),
     ],
 )
