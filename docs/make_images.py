@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -167,6 +169,32 @@ def raced(studio: Studio) -> None:
     page.close()
 
 
+def raced_badly(studio: Studio) -> None:
+    """The Race page on two more screens: one run under way, one paused, and one whose process was killed from outside."""
+    page = studio.browser.new_page(viewport={"width": 1280, "height": 960})
+    page.set_default_timeout(WAIT)
+    page.goto(f"{studio.address}/race?v=1&steps=3000&seeds=5")
+    page.wait_for_selector(".st-key-race-start-card dl")
+    page.wait_for_function("document.querySelectorAll('[class*=st-key-race-card-data] img').length >= 5")
+    page.locator(".st-key-race-start button").click()
+    lines = "[class*=st-key-race-run-list]"
+    page.wait_for_function(f"document.querySelectorAll('{lines} img').length >= 2")
+    statuses = sorted(Path(studio.folder.name).glob("runs/*/*/status.json"))
+    os.kill(json.loads(statuses[-1].read_text())["pid"], signal.SIGKILL)
+    page.wait_for_function(f"document.querySelectorAll('{lines} img').length >= 3")
+    page.locator(lines).get_by_role("button", name="Pause").first.click()
+    page.locator(lines).get_by_role("button", name="Go on").first.wait_for()
+    for name, scheme, width, height in (("race-dark", "dark", 900, 1500), ("race-wide", "light", 1920, 1000)):
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(3000)
+        page.screenshot(path=IMAGES / f"{name}.png")
+    while (left := page.locator(lines).get_by_role("button", name="Cancel")).count():
+        left.last.click()
+        page.wait_for_timeout(2000)
+    page.close()
+
+
 def compared(name: str, view: str = "", *, dark: bool = False, **size: int) -> Callable[[Studio], None]:
     """A picture of the Compare page, with everything that is worked out later."""
 
@@ -230,6 +258,7 @@ PICTURES: dict[str, Callable[[Studio], None]] = {
     "violations": shot("violations", of=".ts-violations"),
     "rivals": shot("rivals", of=".ts-rivals"),
     "race": raced,
+    "race-states": raced_badly,
     "compare": compared("compare"),
     "compare-wide": compared("compare-wide", "?step=30", width=1920, height=1400),
     "compare-dark": compared("compare-dark", "?step=115&fair=triplets", dark=True, width=900),
