@@ -170,7 +170,7 @@ def raced(studio: Studio) -> None:
 
 
 def raced_badly(studio: Studio) -> None:
-    """The Race page on two more screens: one run under way, one paused, and one whose process was killed from outside."""
+    """The Race page on two more screens: a run under way, one paused, and one whose process was killed."""
     page = studio.browser.new_page(viewport={"width": 1280, "height": 960})
     page.set_default_timeout(WAIT)
     page.goto(f"{studio.address}/race?v=1&steps=3000&seeds=5")
