@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -246,7 +245,5 @@ def test_it_ends_when_nobody_listens_any_more_and_leaves_nothing(tmp_path: Path)
             if json.loads(line).get("stage") == "mining":
                 break
         process.stdin.close()
-        began = time.monotonic()
-        assert process.wait(60) == 128 + 15
-        assert time.monotonic() - began < 20
+        assert process.wait(240) == 128 + 15  # it gives way to everything else, also when it ends
     assert [path.name for path in tmp_path.iterdir()] == ["big.npz"]
