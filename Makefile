@@ -42,6 +42,7 @@ lint: $(VENV)/.installed-dev  ## ruff, mypy, and that generated docs are current
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/python -m tripletscope.strategy_docs --check docs/strategies.md
+	$(BIN)/python -m tripletscope.dialect_docs --check docs/dialects.md
 	$(BIN)/python -m tripletscope.dataset_docs --check docs/datasets.md
 	$(BIN)/python docs/make_experiments.py --check
 
@@ -51,6 +52,7 @@ format: $(VENV)/.installed-dev ## put imports and layout in order
 
 docs: $(VENV)/.installed-app  ## write the generated pages again
 	$(BIN)/python -m tripletscope.strategy_docs docs/strategies.md
+	$(BIN)/python -m tripletscope.dialect_docs docs/dialects.md
 	$(BIN)/python -m tripletscope.dataset_docs docs/datasets.md
 	$(BIN)/python -m tripletscope.inspection.check_docs docs/inspect.md
 	$(BIN)/python docs/make_experiments.py

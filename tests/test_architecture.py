@@ -27,6 +27,8 @@ FLOORS: list[set[str]] = [
         "store.views",
         "store.parcel",
         "testing",
+        "dialects",
+        "dialect_docs",
         "strategy_docs",
         "strategy_pictures",
         "dataset_docs",

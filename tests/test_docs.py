@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import tripletscope
-from tripletscope import schema, strategies, strategy_docs
+from tripletscope import dialect_docs, schema, strategies, strategy_docs
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -80,6 +80,10 @@ def test_the_pictures_of_strategies_are_current() -> None:
     assert {path.name for path in folder.glob("strategy-*.svg")} == set(wanted)
     for name, text in wanted.items():
         assert (folder / name).read_text(encoding="utf-8") == text, name
+
+
+def test_the_page_of_dialects_is_current() -> None:
+    assert (ROOT / "docs" / "dialects.md").read_text(encoding="utf-8") == dialect_docs.render()
 
 
 def test_every_strategy_has_a_heading() -> None:

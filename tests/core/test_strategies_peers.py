@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import pytest
 import torch
 from tests.core.batches import distinct_batch
 
-from tripletscope import strategies
+from tripletscope import dialects, strategies
 from tripletscope.batch import Batch
 from tripletscope.distances import pairwise
 from tripletscope.losses import triplet_margin_loss
@@ -154,6 +155,69 @@ def test_semi_hard_of_sentence_transformers_is_a_composition() -> None:
     torch.testing.assert_close(
         mine, loss.batch_semi_hard_triplet_loss(batch.labels, batch.embeddings), atol=1e-5, rtol=1e-5
     )
+
+
+# ---- dialects: the records of what these libraries do ---------------------------------------------------------------
+
+
+def of_miner(name: str) -> torch.nn.Module:
+    """The miner that a dialect of theirs is about."""
+    kinds = {"semi-hard": "semihard", "hardest": "hard", "batch-all": "all", "easy": "easy"}
+    word = name.removeprefix("pytorch-metric-learning-")
+    if word in kinds:
+        return miners.TripletMarginMiner(margin=0.2, type_of_triplets=kinds[word], distance=plain())
+    return {"batch-hard": miners.BatchHardMiner, "easy-hard": miners.BatchEasyHardMiner}[word](distance=plain())
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("name", [one.name for one in dialects.all() if one.library == "pytorch-metric-learning"])
+def test_a_dialect_picks_what_its_miner_picks(name: str, seed: int) -> None:
+    for classes, samples in SHAPES[:4]:
+        points, labels = unit_points(classes, samples, dim=5, spread=1.0, seed=seed)
+        labels[0] = 99  # one class is short of a sample, and one has a single one
+        batch = dialects.get(name).batch(torch.nn.functional.normalize(points.double(), dim=1), labels)
+        assert dialects.get(name).pick(batch, margin=0.2).to_set() == theirs(of_miner(name), batch)
+
+
+def test_where_a_gap_is_the_margin_their_dialect_takes_it() -> None:
+    batch = Batch.from_embeddings(torch.tensor([[0.0], [1.0], [1.5]]), torch.tensor([0, 0, 1]))
+    for kind, word in (("semihard", "semi-hard"), ("easy", "easy"), ("all", "batch-all")):
+        miner = miners.TripletMarginMiner(margin=0.5, type_of_triplets=kind, distance=plain())
+        picks = dialects.get(f"pytorch-metric-learning-{word}").pick(batch, margin=0.5)
+        assert picks.to_set() == theirs(miner, batch), kind
+
+
+def their_loss(word: str, margin: float) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """A loss of sentence-transformers as a function of the distances themselves."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        losses = pytest.importorskip("sentence_transformers.sentence_transformer.losses")
+    kinds = {"semi-hard": "SemiHard", "batch-hard": "Hard", "batch-all": "All"}
+    made = getattr(losses, f"Batch{kinds[word]}TripletLoss")(None, distance_metric=lambda rows: rows, margin=margin)
+    return lambda distances, labels: made.compute_loss_from_embeddings([distances], labels)
+
+
+@pytest.mark.parametrize("margin", [0.2, 5.0])
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("word", ["semi-hard", "batch-hard", "batch-all"])
+def test_a_dialect_is_the_loss_and_the_slope_of_sentence_transformers(word: str, seed: int, margin: float) -> None:
+    """The slope of a loss in the distances is +1 for each d(a,p) and -1 for each d(a,n): it names the triplets."""
+    points, labels = unit_points(5, 4, dim=4, spread=1.0, seed=seed)
+    labels[0] = 99
+    distances = pairwise(torch.nn.functional.normalize(points.double(), dim=1)).requires_grad_()
+    batch = Batch(distances, labels)
+    picks = dialects.get(f"sentence-transformers-{word}").pick(batch, margin=margin)
+    terms = (distances[picks.anchor, picks.positive] - distances[picks.anchor, picks.negative] + margin).relu()
+    # What each of them divides by: pairs, anchors, triplets with a loss.
+    count = {"semi-hard": batch.n_pairs, "batch-hard": batch.size, "batch-all": int((terms > 0).sum())}[word]
+    assert len(picks) == (batch.n_pairs if word == "semi-hard" else batch.size) or word == "batch-all"
+    ours = terms.sum() / count
+    other = their_loss(word, margin)(distances, labels)
+    torch.testing.assert_close(ours, other, atol=1e-6, rtol=1e-6)  # they count in float32
+    (mine,) = torch.autograd.grad(ours, distances)
+    (slope,) = torch.autograd.grad(other, distances)
+    off = ~torch.eye(batch.size, dtype=torch.bool)  # an anchor as its own positive is the number 0 there
+    torch.testing.assert_close(mine[off], slope[off], atol=1e-6, rtol=1e-5)
 
 
 def their_count(kind: str, batch: Batch, margin: float) -> int:

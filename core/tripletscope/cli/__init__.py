@@ -19,7 +19,20 @@ from tripletscope.errors import SettingError, TrainingError, TripletscopeError
 
 __all__ = ["Command", "commands", "main"]
 
-_OWN = ("train", "sweep", "control", "strategies", "runs", "doctor", "project", "export", "mine", "inspect", "map")
+_OWN = (
+    "train",
+    "sweep",
+    "control",
+    "strategies",
+    "runs",
+    "doctor",
+    "project",
+    "export",
+    "mine",
+    "inspect",
+    "map",
+    "dialects",
+)
 
 
 def commands() -> list[Command]:
