@@ -21,10 +21,14 @@ from concurrent.futures import Future
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from tripletscope.composition import is_composition
+
 if TYPE_CHECKING:
     from tripletscope.store.reader import Run
 
 Reply = dict[str, Any]
+#: A strategy, a parameter of it, and the value that somebody tries.
+Tried = tuple[str, str, float]
 
 #: Answers kept, about 3 kB each.
 KEPT = 1000
@@ -146,7 +150,8 @@ class Helper:
         self._quick, self._slow = Worker(command), Worker([*command, "--slow"])
         self._lock = threading.Lock()
         self._known: OrderedDict[Hashable, Future[Reply]] = OrderedDict()
-        self._later: deque[tuple[str, str, int, float | None]] = deque()
+        self._later: deque[tuple[str, str, int, float | None, Sequence[str] | None, Sequence[Tried] | None]] = deque()
+        self._cards: list[Reply] = []
 
     @property
     def alive(self) -> bool:
@@ -168,7 +173,20 @@ class Helper:
         self._quick.stop()
         self._slow.stop()
 
-    def ask(self, path: str, digest: str, anchor: int, margin: float | None = None) -> Future[Reply]:
+    @property
+    def cards(self) -> list[Reply]:
+        """Of all strategies that are registered, as the last answer told them; [] before the first."""
+        return self._cards
+
+    def ask(
+        self,
+        path: str,
+        digest: str,
+        anchor: int,
+        margin: float | None = None,
+        composed: Sequence[str] | None = None,
+        tuned: Sequence[Tried] | None = None,
+    ) -> Future[Reply]:
         """The answer to come: {"answer", "strategies"} or {"error"}. Known answers are there at once.
 
         Args:
@@ -176,14 +194,23 @@ class Helper:
             digest: of the run's content; a run that grows gets new answers.
             anchor: probe index.
             margin: what if it were this; None for the run's own.
+            composed: strategies that somebody composed, beside all others.
+            tuned: what if strategies had these parameters.
         """
         self._later.clear()  # whoever asked for those has gone on
-        question = {"ask": "answer", "run": path, "anchor": anchor, "margin": margin}
-        return self._remembered((digest, anchor, margin), question, self._quick)
+        return self._answer(path, digest, anchor, margin, composed, tuned)
 
-    def foresee(self, path: str, digest: str, anchor: int, margin: float | None = None) -> None:
+    def foresee(
+        self,
+        path: str,
+        digest: str,
+        anchor: int,
+        margin: float | None = None,
+        composed: Sequence[str] | None = None,
+        tuned: Sequence[Tried] | None = None,
+    ) -> None:
         """Asks for an answer that may be wanted soon, when nobody waits for another and the page has been drawn."""
-        self._later.append((path, digest, anchor, margin))
+        self._later.append((path, digest, anchor, margin, composed, tuned))
         timer = threading.Timer(BREATH, self._go_on)
         timer.daemon = True
         timer.start()
@@ -242,6 +269,28 @@ class Helper:
                 del self._known[name]  # somebody emptied the cache since
         return self._remembered(name, {"ask": "compare", "what": what, "runs": list(paths), "key": key}, self._slow)
 
+    def _answer(
+        self,
+        path: str,
+        digest: str,
+        anchor: int,
+        margin: float | None,
+        composed: Sequence[str] | None,
+        tuned: Sequence[Tried] | None,
+    ) -> Future[Reply]:
+        question = {"ask": "answer", "run": path, "anchor": anchor, "margin": margin}
+        more = {"composed": list(composed or ()), "tuned": list(tuned or ())}
+        question |= {name: given for name, given in more.items() if given}
+        name = (digest, anchor, margin, tuple(composed or ()), tuple(tuned or ()))
+        future = self._remembered(name, question, self._quick)
+        future.add_done_callback(self._take_cards)
+        return future
+
+    def _take_cards(self, future: Future[Reply]) -> None:
+        told = future.result().get("strategies")
+        if told:
+            self._cards = [card for card in told if not is_composition(card["name"])]
+
     def _remembered(self, name: Hashable, question: dict[str, Any], worker: Worker) -> Future[Reply]:
         with self._lock:
             known = self._known.get(name)
@@ -265,11 +314,10 @@ class Helper:
         """Asks the next question that nobody waits for."""
         while self._quick.idle and self._quick.alive:
             try:
-                path, digest, anchor, margin = self._later.popleft()
+                wanted = self._later.popleft()
             except IndexError:
                 return
-            question = {"ask": "answer", "run": path, "anchor": anchor, "margin": margin}
-            self._remembered((digest, anchor, margin), question, self._quick)
+            self._answer(*wanted)
 
 
 # ---- the helper process -------------------------------------------------------------------------------------------
@@ -297,8 +345,16 @@ def _answer(question: dict[str, Any]) -> Reply:
     from tripletscope.analysis.counterfactual import anchor_answer
 
     run = opened(question["run"])
-    answer = anchor_answer(run, int(question["anchor"]), margin=question.get("margin"))
-    cards = [record.describe() for record in strategies.all(run.strategies)]
+    params: dict[str, dict[str, float]] = {}
+    for name, parameter, value in question.get("tuned", ()):
+        params.setdefault(name, {})[parameter] = value
+    more = question.get("composed", ())
+    answer = anchor_answer(run, int(question["anchor"]), margin=question.get("margin"), more=more, params=params)
+    strangers = strategies.STRATEGIES.outsiders
+    cards = [
+        record.describe() | ({"outside": True} if record.name in strangers else {})
+        for record in strategies.all(run.strategies)
+    ]
     return {"answer": pack_answer(answer), "strategies": cards}
 
 

@@ -12,11 +12,8 @@ import numpy as np
 
 from tripletscope.analysis.probe import nearest_frame, telling_step
 from tripletscope.store.reader import Run
+from tripletscope_app.lanes import GROUPS, MOST_LANES, OWN, Tuned, company, compositions, tuned
 from tripletscope_app.theme import mark
-
-#: Name under which a loop's own miner is recorded. Nobody can ask it again, so it has no lane.
-OWN = "own"
-
 
 #: The maps that a link may name besides the run's own.
 OTHER_SPACES = ("umap",)
@@ -36,6 +33,9 @@ class Selection:
         space: which map; None for the one that came with the run.
         focus: (anchor class, negative class or None) that everything else steps back for; None for all.
         span: (first, last) step with a frame that sums run over; None for all.
+        lanes: strategies that are shown beside those that train; ("all",) for all, None for the first ones.
+        composed: compositions that somebody made; None without any.
+        tuned: parameters that somebody tried other values for; None without any.
     """
 
     run: int
@@ -47,10 +47,13 @@ class Selection:
     space: str | None = None
     focus: tuple[int, int | None] | None = None
     span: tuple[int, int] | None = None
+    lanes: tuple[str, ...] | None = None
+    composed: tuple[str, ...] | None = None
+    tuned: Tuned | None = None
 
 
 #: What a selection has besides run, step, anchor and positive.
-VIEW = ("margin", "lane", "space", "focus", "span")
+VIEW = ("margin", "lane", "space", "focus", "span", "lanes", "composed", "tuned")
 
 
 def settle(
@@ -74,7 +77,7 @@ def settle(
         anchor: probe index asked for.
         positive: probe index asked for.
         opening: run, step, anchor and positive that the recording proposes.
-        **view: margin, lane, space, focus and span asked for; what fits no run of the race becomes None.
+        **view: what else of a `Selection` is asked for; what fits no run of the race becomes None.
     """
     told = opening or {}
     names = [each.name for each in runs]
@@ -104,8 +107,11 @@ def settle_view(
     space: str | None = None,
     focus: tuple[int, int | None] | None = None,
     span: tuple[int, int] | None = None,
+    lanes: Sequence[str] | None = None,
+    composed: Sequence[str] | None = None,
+    tuned: Tuned | None = None,
 ) -> dict[str, Any]:
-    """What is valid of margin, lane, space, focus and span for that run; the run's own margin and map are None."""
+    """What is valid of these for that run; the run's own margin and map are None."""
     classes, frames = len(run.samples.class_names), list(run.frame_steps)
     if focus is not None and (not all(part < classes for part in focus if part is not None) or focus[0] == focus[1]):
         focus = None
@@ -117,11 +123,14 @@ def settle_view(
         "space": space if space in OTHER_SPACES else None,
         "focus": focus,
         "span": None if span == (frames[0], frames[-1]) else span,
+        "lanes": ("all",) if lanes and "all" in lanes else tuple(lanes or ()) or None,
+        "composed": compositions(composed or ()) or None,
+        "tuned": tuned or None,
     }
 
 
 def read_report(report: Any, digests: Sequence[str]) -> dict[str, Any] | None:
-    """Run (its place), step, anchor, positive, margin, lane, space, focus and span of what the browser reports.
+    """What the browser reports of a `Selection`; `run` is its place.
 
     None when it is no selection. The report comes from a web page, so nothing about it is taken for granted.
     """
@@ -130,7 +139,7 @@ def read_report(report: Any, digests: Sequence[str]) -> dict[str, Any] | None:
     step, anchor, positive = (_whole(report.get(name)) for name in ("step", "anchor", "positive"))
     if step is None or anchor is None or (positive is None and report.get("positive") is not None):
         return None
-    margin, lane, space, focus, span = (report.get(name) for name in VIEW)
+    margin, lane, space, focus, span, lanes, composed, tried = (report.get(name) for name in VIEW)
     real = isinstance(margin, int | float) and not isinstance(margin, bool) and 0 < margin < 1e300
     pair = _pair(focus)
     steps = _pair(span)
@@ -144,10 +153,17 @@ def read_report(report: Any, digests: Sequence[str]) -> dict[str, Any] | None:
         "space": space if isinstance(space, str) and _NAME.fullmatch(space) else None,
         "focus": pair,
         "span": None if steps is None or steps[1] is None or steps[1] < steps[0] else steps,
+        "lanes": tuple(name for name in _listed(lanes) if isinstance(name, str) and _NAME.fullmatch(name)) or None,
+        "composed": compositions(_listed(composed)) or None,
+        "tuned": tuned(_listed(tried)) or None,
     }
 
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,95}")
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    return value[:MOST_LANES] if isinstance(value, Sequence) and not isinstance(value, str) else ()
 
 
 def _whole(value: Any) -> int | None:
@@ -192,20 +208,17 @@ def buttons(runs: Sequence[Run], digests: Sequence[str]) -> list[dict[str, Any]]
     return [button(run, digest, place, names.count(name) == 1) for place, (run, digest, name) in several]
 
 
-def lanes(cards: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The ruler's lanes: one for each strategy that is known, in display order."""
-    kept = ("name", "title", "summary", "order", "stochastic", "granularity", "choice")
-    ordered = sorted((card for card in cards if card["name"] != OWN), key=lambda card: (card["order"], card["name"]))
-    return [{**{name: card[name] for name in kept if name in card}, "mark": mark(card["order"])} for card in ordered]
-
-
 def cast_of(
-    runs: Sequence[Run], digests: Sequence[str], cards: Sequence[Mapping[str, Any]], links: Sequence[str]
+    runs: Sequence[Run],
+    digests: Sequence[str],
+    cards: Sequence[Mapping[str, Any]],
+    links: Sequence[str],
+    composed: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Who plays in a race: title, the race's buttons, the strategies' lanes. The same for every click.
 
-    `links` are the runs' names in an address. The cast's `name` is that of its content: the view says which cast it
-    means, and the page has it already.
+    `links` are the runs' names in an address, `composed` what somebody composed on the page. The cast's `name` is that
+    of its content: the view says which cast it means, and the page has it already.
     """
     same = "Same data, same start, same batches; only the choice of negative differs."
     how = "the recorded training, frame by frame" if runs[0].state == "finished" else runs[0].state_text
@@ -213,7 +226,13 @@ def cast_of(
         "title": "Who should this {anchor} learn from?",  # the browser names it, at the instant of a click
         "subtitle": same if len(runs) > 1 else f"Run {runs[0].name}: {how}.",
         "runs": [{**each, "link": link} for each, link in zip(buttons(runs, digests), links, strict=True)],
-        "strategies": lanes(cards),
+        "strategies": company(
+            cards,
+            trained=[own_strategy(run)["name"] for run in runs],
+            recorded=[name for run in runs for name in run.strategies],
+            composed=composed or (),
+        ),
+        "groups": GROUPS,
     }
     return {"name": hashlib.blake2b(repr(told).encode(), digest_size=8).hexdigest(), **told}
 

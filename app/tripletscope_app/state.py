@@ -2,7 +2,8 @@
 
 A link holds names that mean the same in every run of a race: the recording, the step, and the rows of anchor and
 positive in samples/; then what differs from the default: margin, lane, map, classes in focus, steps that sums run
-over. The session holds the same under our own keys, because the state of a component is lost on a change of page.
+over, the lanes that are shown, composed strategies, parameters that are tried. The session holds the same under our
+own keys, because the state of a component is lost on a change of page.
 Each browser tab has its own session, so two people do not move each other's selection.
 """
 
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
+
+from tripletscope_app.lanes import MOST_LANES, Tuned, compositions, tuned
 
 #: Of the names and values in a link. A link of another version may mean other things by them, so it only names a run.
 VERSION = "1"
@@ -35,7 +38,21 @@ def _positive(text: str) -> float | None:
 
 
 def _name(text: str) -> str | None:
-    return text if re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", text) else None
+    # A composed strategy's name says every choice, which takes up to 78 letters.
+    return text if re.fullmatch(r"[a-z0-9][a-z0-9-]{0,95}", text) else None
+
+
+def _names(text: str) -> tuple[str, ...] | None:
+    """Names with full stops between them; what is none of them is left out."""
+    return tuple(dict.fromkeys(name for name in text.split(".")[:MOST_LANES] if _name(name))) or None
+
+
+def _composed(text: str) -> tuple[str, ...] | None:
+    return compositions(text.split(".")) or None
+
+
+def _tuned(text: str) -> Tuned | None:
+    return tuned(part.split(":") for part in text.split(",")) or None
 
 
 def _one_or_two(text: str) -> tuple[int, int | None] | None:
@@ -80,7 +97,10 @@ LANE = Control("watch.lane", "lane", _name)
 SPACE = Control("watch.space", "space", _name)
 FOCUS = Control("watch.focus", "focus", _one_or_two, _dashed)
 SPAN = Control("watch.span", "span", _two, _dashed)
-CONTROLS = (RUN, STEP, ANCHOR, POSITIVE, MARGIN, LANE, SPACE, FOCUS, SPAN)
+LANES = Control("watch.lanes", "lanes", _names, ".".join)
+COMPOSED = Control("watch.composed", "composed", _composed, ".".join)
+TUNED = Control("watch.tuned", "tuned", _tuned, lambda value: ",".join(f"{a}:{b}:{c:g}" for a, b, c in value))
+CONTROLS = (RUN, STEP, ANCHOR, POSITIVE, MARGIN, LANE, SPACE, FOCUS, SPAN, LANES, COMPOSED, TUNED)
 
 #: In the session: the pages that others send a person to.
 WATCH_PAGE, COMPARE_PAGE = "shell.watch", "shell.compare"

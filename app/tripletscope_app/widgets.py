@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections.abc import Mapping
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from tripletscope.composition import composer
+from tripletscope.config import TrainConfig, as_arguments
+from tripletscope.errors import TripletscopeError
 from tripletscope.store.reader import Run
 from tripletscope_app import component, live, loaders, state
 from tripletscope_app.answers import Helper
@@ -76,6 +82,9 @@ def settle_selection(race: Race, loaded: Loaded) -> Selection:
         space=state.get(state.SPACE),
         focus=state.get(state.FOCUS),
         span=state.get(state.SPAN),
+        lanes=state.get(state.LANES),
+        composed=state.get(state.COMPOSED),
+        tuned=state.get(state.TUNED),
     )
     remember(race, loaded, chosen)
     return chosen
@@ -124,11 +133,22 @@ def _answer(race: Race, loaded: Loaded, chosen: Selection) -> Future[dict[str, A
     told = loaders.opening(race) or {}
     run = loaded.runs[chosen.run]
     recorded = told["answers"].get(run.name) if told.get("anchor") == chosen.anchor else None
-    if recorded is None or chosen.margin is not None:
-        return helper().ask(str(run.path), loaded.digests[chosen.run], chosen.anchor, chosen.margin)
+    if recorded is None or any(_what_if(chosen)) or strangers():
+        return helper().ask(str(run.path), loaded.digests[chosen.run], chosen.anchor, *_what_if(chosen))
     there: Future[dict[str, Any]] = Future()
     there.set_result({"answer": recorded, "recorded": True})
     return there
+
+
+def _what_if(chosen: Selection) -> tuple[Any, ...]:
+    """What an answer depends on besides run and anchor, as the helper takes it; None is what was recorded."""
+    return chosen.margin, chosen.composed, chosen.tuned
+
+
+@cache
+def strangers() -> bool:
+    """Whether another package has strategies: no recording tells of them."""
+    return bool(entry_points(group="tripletscope.strategies"))
 
 
 def _reported(race: Race, loaded: Loaded, said: Any) -> Selection | None:
@@ -192,10 +212,11 @@ def ask_strategies(race: Race, loaded: Loaded, chosen: Selection) -> Told:
     if "answer" in reply and "recorded" not in reply:
         for other, name in zip(loaded.runs, loaded.digests, strict=True):
             if name != digest:  # a press on its button shall find it answered
-                helper().foresee(str(other.path), name, chosen.anchor, chosen.margin)
+                helper().foresee(str(other.path), name, chosen.anchor, *_what_if(chosen))
+    told = [*cards, *helper().cards, *reply.get("strategies", [])]
     return Told(
         {digest: reply.get("answer")},
-        cards or reply.get("strategies") or _cards_so_far(loaded),
+        list({card["name"]: card for card in told or _cards_so_far(loaded)}.values()),
         reply.get("error") or _message(chosen),
         [] if future.done() else [future],
     )
@@ -225,7 +246,8 @@ def await_strategies(told: Told) -> None:
 
 def instrument(race: Race, loaded: Loaded, chosen: Selection, told: Told) -> None:
     """The view, and beside it what is the same for every click: who plays, and the answers that were recorded."""
-    cast = cast_of(loaded.runs, loaded.digests, told.cards, [race.link(run.name) for run in loaded.runs])
+    links = [race.link(run.name) for run in loaded.runs]
+    cast = cast_of(loaded.runs, loaded.digests, told.cards, links, chosen.composed)
     recorded = (loaders.opening(race) or {}).get("answers", {})
     known = {d: recorded[run.name] for run, d in zip(loaded.runs, loaded.digests, strict=True) if run.name in recorded}
     component.tell_cast({**cast, "answers": known})
@@ -244,6 +266,26 @@ def instrument(race: Race, loaded: Loaded, chosen: Selection, told: Told) -> Non
         key=state.instrument_key(race.key),
         on_selection_change=lambda: hear(race, loaded),
         on_request_change=lambda: hear_request(race, loaded),
+    )
+
+
+def composing(loaded: Loaded) -> None:
+    """Tells the page how strategies are composed, and by which command each run would train one; sent once."""
+    commands = {digest: _command(run) for run, digest in zip(loaded.runs, loaded.digests, strict=True)}
+    with st.container(key="unseen-composer"):
+        component.tell_news({"composer": {**composer(), "commands": commands}}, key="news-composer")
+
+
+def _command(run: Run) -> str | None:
+    """The command that trained the run, with {strategy} and {name} to fill in; None for somebody's own loop."""
+    try:
+        config = TrainConfig.from_dict(run.config["train"])
+    except (KeyError, TypeError, TripletscopeError):
+        return None
+    usual = TrainConfig()
+    plain = replace(config, strategy=usual.strategy, shadow=usual.shadow, param=usual.param)
+    return " ".join(
+        ["tripletscope train", *map(shlex.quote, as_arguments(plain)), '--strategy "{strategy}"', "--out runs/{name}"]
     )
 
 

@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import product
+from typing import Any
+from zlib import crc32
 
 from tripletscope.errors import SettingError
 from tripletscope.zones import ZONES
@@ -22,6 +25,47 @@ AXES: dict[str, tuple[str, ...]] = {
     "lower": ("none", "positive", "margin"),
     "upper": ("none", "positive", "margin"),
     "fallback": ("none", "nearest", "farthest", "random"),
+}
+#: What a page calls each choice, and what each value does, in a few words; `pair` and `anchor` are one choice there.
+WORDS: dict[str, tuple[str, dict[str, str]]] = {
+    "positive": (
+        "Which positive",
+        {
+            "all": "a pick for every pair",
+            "nearest": "one pick an anchor",
+            "farthest": "one pick an anchor",
+            "random": "one by lot an anchor",
+        },
+    ),
+    "negative": (
+        "Which negative",
+        {"nearest": "of those that fit", "farthest": "of those that fit", "random": "by lot from those that fit"},
+    ),
+    "lower": (
+        "No nearer than",
+        {
+            "none": "as near as it gets",
+            "positive": "beyond it (gap > 0)",
+            "margin": "easy ones only",
+        },
+    ),
+    "upper": (
+        "No farther than",
+        {
+            "none": "as far as it gets",
+            "positive": "hard ones only",
+            "margin": "inside it (gap < margin)",
+        },
+    ),
+    "fallback": (
+        "If none fits",
+        {
+            "none": "it abstains",
+            "nearest": "of all negatives",
+            "farthest": "of all negatives",
+            "random": "of all negatives, by lot",
+        },
+    ),
 }
 _EXAMPLE = "pair:all, negative:nearest, lower:positive, upper:margin"
 # A zone ends where the next one begins: place 0 is gap = -infinity, 1 is gap 0, 2 is the margin, 3 is +infinity.
@@ -91,8 +135,57 @@ class Composition:
     @property
     def summary(self) -> str:
         """In a sentence."""
+        return "".join(self.parts)
+
+    @property
+    def parts(self) -> tuple[str, str, str, str]:
+        """The sentence in four: what gets a pick, which negative, from which band, and what if there is none."""
         positive = "and positive" if self.positive == "all" else f"{_WHICH[self.positive]} positive and"
-        return f"For every anchor {positive} {self.words}{self._otherwise}."
+        which = f"{_WHICH[self.negative]} negative"
+        return f"For every anchor {positive} ", which, self.words.removeprefix(which), f"{self._otherwise}."
+
+    @property
+    def title(self) -> str:
+        """In a few words, for a lane or a button; what matters most comes first.
+
+        Example:
+            >>> parse("pair:all, negative:nearest, lower:positive, upper:margin, fallback:random").title
+            'Nearest semi-hard, else random'
+            >>> parse("anchor:farthest, negative:random, upper:margin").title
+            'Random violating, farthest positive'
+        """
+        band = _BANDS[self.lower, self.upper]
+        otherwise = f", else {self.fallback}" if self.fallback != "none" else ""
+        positive = f", {self.positive} positive" if self.positive != "all" else ""
+        return f"{self.negative.capitalize()}{band}{otherwise}{positive}"
+
+    @property
+    def choice(self) -> str:
+        """Why this negative, as a page says it after "picks this 9,"."""
+        return "drawn by lot" if self.negative == "random" else self.words
+
+    @property
+    def order(self) -> int:
+        """Place in lists: beyond all that have a name; spread, so that two compositions have two colours."""
+        return 1000 + 10 * (crc32(self.name.encode()) % 8)
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """What a page needs to know of it, as `Strategy.describe` says it of others; the title is the short one."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "summary": self.summary,
+            "source": "composed by the user",
+            "order": self.order,
+            "zones": list(self.zones),
+            "granularity": self.granularity,
+            "stochastic": self.draws,
+            "params": [],
+            "needs": [],
+            "choice": self.choice,
+            "composed": self.text,
+        }
 
     @property
     def words(self) -> str:
@@ -114,7 +207,65 @@ class Composition:
 
 _WHICH = {"nearest": "the nearest", "farthest": "the farthest", "random": "a random"}
 _LOWER = {"none": "", "positive": "beyond the positive", "margin": "beyond the positive by the margin"}
+_BANDS = {
+    ("none", "none"): "",
+    ("none", "positive"): " hard",
+    ("none", "margin"): " violating",
+    ("positive", "none"): " not hard",
+    ("positive", "margin"): " semi-hard",
+    ("margin", "none"): " easy",
+}
 _UPPER = {"none": "", "positive": "no farther than the positive", "margin": "inside the margin"}
+
+
+class CompositionError(SettingError):
+    """A composition that makes no sense.
+
+    Attributes:
+        axis: the choice at fault, as `WORDS` calls it; "" where it is none of them.
+        reason: why, as the end of a sentence.
+    """
+
+    def __init__(self, text: str, reason: str, axis: str = "") -> None:
+        super().__init__(f"In the composed strategy {text!r} {reason}.")
+        self.axis, self.reason = axis, reason
+
+
+def composer() -> dict[str, Any]:
+    """All that a page needs to compose with: words of every value, the sentence in pieces, and what is refused.
+
+    Keys: `axes` ([{name, title, values: [[value, words]]}]); `parts`, the sentence's pieces by the values that they
+    follow from, joined by "/"; `refused`, by "lower/upper/fallback": [axis at fault, why].
+
+    Example:
+        >>> told = composer()
+        >>> [axis["name"] for axis in told["axes"]]
+        ['positive', 'negative', 'lower', 'upper', 'fallback']
+        >>> told["refused"]["margin/positive/none"][0]
+        'upper'
+    """
+    refused, bands, otherwise = {}, {}, {}
+    for lower, upper, fallback in product(AXES["lower"], AXES["upper"], AXES["fallback"]):
+        made = Composition("all", "nearest", lower, upper, fallback)
+        bands[f"{lower}/{upper}"], otherwise[f"{'band' if made.bounded else 'any'}/{fallback}"] = made.parts[2:]
+        try:
+            parse(made.text)
+        except CompositionError as error:
+            reason = f"{error.reason[0].upper()}{error.reason[1:]}."
+            refused[f"{lower}/{upper}/{fallback}"] = [error.axis, reason]
+    return {
+        "axes": [
+            {"name": name, "title": title, "values": [list(pair) for pair in values.items()]}
+            for name, (title, values) in WORDS.items()
+        ],
+        "parts": {
+            "positive": {value: Composition(value, "nearest").parts[0] for value in WORDS["positive"][1]},
+            "negative": {value: Composition("all", value).parts[1] for value in WORDS["negative"][1]},
+            "band": bands,
+            "fallback": otherwise,
+        },
+        "refused": refused,
+    }
 
 
 def is_composition(name: str) -> bool:
@@ -161,7 +312,7 @@ def parse(text: str) -> Composition:
     """The composition that is written there, as choices with commas or as its name.
 
     Raises:
-        SettingError: naming the axis at fault and what it could be.
+        CompositionError: a `SettingError` that names the axis at fault and what it could be.
 
     Example:
         >>> parse("anchor:nearest, negative:nearest, lower:positive").zones
@@ -169,8 +320,8 @@ def parse(text: str) -> Composition:
         >>> parse("pair:nearest, negative:nearest")
         Traceback (most recent call last):
             ...
-        tripletscope.errors.SettingError: In the composed strategy 'pair:nearest, negative:nearest' the axis pair is \
-'nearest', but it can be all only; an anchor that chooses one positive is written anchor:nearest.
+        tripletscope.composition.CompositionError: In the composed strategy 'pair:nearest, negative:nearest' the axis \
+pair is 'nearest', but it can be all only; an anchor that chooses one positive is written anchor:nearest.
     """
     chosen: dict[str, str] = {}
     for axis, value in _choices(text):
@@ -203,12 +354,14 @@ def _sensible(made: Composition, text: str) -> Composition:
             text,
             f"the axis upper is {made.upper!r}, which leaves no gap between it and lower:{made.lower}; "
             f"with that lower it can be {_listed(fits)}",
+            "upper",
         )
     if made.fallback != "none" and not made.bounded:
         raise _wrong(
             text,
             "the axis fallback is never asked, for without lower or upper every negative fits; "
             "leave it out, or add lower:positive or upper:margin",
+            "fallback",
         )
     return made
 
@@ -223,8 +376,8 @@ def _choices(text: str) -> Iterable[tuple[str, str]]:
     return [(axis.strip().lower(), value.strip().lower()) for axis, _, value in (part.partition(":") for part in parts)]
 
 
-def _wrong(text: str, what: str) -> SettingError:
-    return SettingError(f"In the composed strategy {text!r} {what}.")
+def _wrong(text: str, what: str, axis: str = "") -> CompositionError:
+    return CompositionError(text, what, axis)
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -131,6 +131,7 @@ class Registry(Generic[T]):
         self.kind = kind
         self._group = group
         self._records: dict[str, T] = {}
+        self._outsiders: set[str] = set()
         self._outsiders_loaded = group is None
         self._made: Callable[[str], T | None] = lambda name: None
 
@@ -148,10 +149,18 @@ class Registry(Generic[T]):
     def _load_outsiders(self) -> None:
         if not self._outsiders_loaded:
             self._outsiders_loaded = True
+            ours = set(self._records)
             for point in entry_points(group=self._group or ""):
                 record = point.load()
                 if point.name not in self._records and hasattr(record, "name"):
                     self._records[record.name] = record
+            self._outsiders = set(self._records) - ours
+
+    @property
+    def outsiders(self) -> frozenset[str]:
+        """Names that came from other packages, by their entry points."""
+        self._load_outsiders()
+        return frozenset(self._outsiders)
 
     def get(self, name: str) -> T:
         """The record of that name; an unknown name raises with the legal ones and the nearest match."""

@@ -102,7 +102,7 @@ def test_what_may_be_wanted_is_asked_when_nobody_waits(helper):
     for anchor in (5, 6):
         helper.foresee("r", "d", anchor)
     deadline = time.monotonic() + 20
-    while not all(("d", anchor, None) in helper._known for anchor in (5, 6)):
+    while not all(("d", anchor, None, (), ()) in helper._known for anchor in (5, 6)):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert helper.ask("r", "d", 6).result(20)["answer"]["anchor"] == 6
@@ -114,7 +114,7 @@ def test_a_click_forgets_what_was_foreseen_for_the_one_before(helper):
         slow.ask("r", "d", 1)
         slow.foresee("r", "d2", 1)
         slow.ask("r", "d", 2)
-        assert ("d2", 1, None) not in slow._known
+        assert ("d2", 1, None, (), ()) not in slow._known
         assert not slow._later
     finally:
         slow.stop()

@@ -16,6 +16,8 @@ from tests.app.harness import fake
 from tests.app.harness.numbers import equation, expected, picture, triplet
 from tests.app.harness.page import READY, ROOT, calls, root, sentence, settle, wait_for, where
 
+from tripletscope_app.selection import VIEW
+
 pytestmark = pytest.mark.browser
 
 
@@ -265,7 +267,7 @@ def test_a_click_on_a_point_makes_it_the_anchor(open_page: Callable[..., Any], t
     wait_for(page, f"e.dataset.anchor === '{wanted}'")
     page.wait_for_selector(".ts-card", state="hidden")  # it spoke of the distance from the anchor before
     (call,) = calls(page)
-    plain = {"lane": "random", "margin": None, "space": None, "focus": None, "span": None}
+    plain = {"lane": "random", **dict.fromkeys(VIEW[2:]), "margin": None}
     assert call == {
         "name": "selection",
         "value": {"run": "fake-random", "step": 30, "anchor": wanted, "positive": None, "rev": 1, **plain},

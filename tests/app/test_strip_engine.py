@@ -26,7 +26,8 @@ from tripletscope.distances import pairwise
 from tripletscope.errors import TripletscopeError
 from tripletscope.seeding import generator
 from tripletscope_app.component.pack import pack_run
-from tripletscope_app.selection import buttons, lanes
+from tripletscope_app.lanes import lanes
+from tripletscope_app.selection import buttons
 
 pytestmark = pytest.mark.browser
 MARGIN = 0.5  # of the tiny runs

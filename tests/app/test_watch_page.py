@@ -15,9 +15,10 @@ from tripletscope import Run, strategies
 from tripletscope.analysis.answer import pack_answer
 from tripletscope.analysis.counterfactual import anchor_answer, opening
 from tripletscope.analysis.probe import nearest_frame
+from tripletscope.composition import parse
 from tripletscope_app import loaders, widgets
 from tripletscope_app.component import bundle, pack
-from tripletscope_app.selection import read_report, settle
+from tripletscope_app.selection import VIEW, read_report, settle
 from tripletscope_app.tables import candidates
 
 WAIT = 60
@@ -86,7 +87,9 @@ def test_it_opens_on_the_first_race_with_the_recorded_answers(app):
     digests = [run["digest"] for run in told["runs"]]
     assert digests[1] == data["selection"]["run"]
     assert (data["selection"]["step"], data["selection"]["anchor"]) == (5, 2)
-    assert [card["name"] for card in told["strategies"]] == strategies.names()
+    lanes = [card["name"] for card in told["strategies"]]
+    assert lanes[:3] == ["random", "semi-hard", "batch-hard"], "those that train lead"
+    assert sorted(lanes) == sorted(strategies.names())
     assert not data["asking"]
     assert {digest: answer["anchor"] for digest, answer in told["answers"].items()} == dict.fromkeys(digests, 2)
     assert data["answers"] == {}, "they came with the cast, once"
@@ -96,7 +99,7 @@ def test_it_opens_on_the_first_race_with_the_recorded_answers(app):
 def test_a_click_in_the_browser_becomes_the_selection(app, monkeypatch):
     asked = []
 
-    def ask(self, path, digest, anchor, margin):
+    def ask(self, path, digest, anchor, margin, *_):
         from concurrent.futures import Future
 
         asked.append((Path(path).name, anchor, margin))
@@ -185,7 +188,7 @@ def test_the_address_restores_margin_lane_map_focus_and_span(app, monkeypatch):
         "focus": [1, 3],
         "span": [2, 9],
     }
-    assert asked == [(2, 0.25)], "the strategies are asked with that margin"
+    assert asked == [(2, 0.25, None, None)], "the strategies are asked with that margin"
     # The run's own margin, its own strategy and its own map are no news: the link stays short.
     other = AppTest.from_function(page, default_timeout=WAIT)
     plain = {"margin": "0.5", "lane": "random", "space": "exact", "span": "0-12"}
@@ -370,7 +373,7 @@ def test_a_killed_run_says_where_it_stopped(app, tmp_path, monkeypatch):
 def test_the_helpers_refusal_is_shown_in_place(app, monkeypatch):
     from concurrent.futures import Future
 
-    def ask(self, path, digest, anchor, margin):
+    def ask(self, path, digest, anchor, *_):
         future = Future()
         future.set_result({"error": "frame 3 is damaged"})
         return future
@@ -426,17 +429,30 @@ def test_the_bundle_is_one_module_without_imports():
 
 def test_a_report_of_the_browser_is_not_believed():
     good = {"run": "d", "step": 3, "anchor": 1, "positive": None}
-    nothing = dict.fromkeys(("margin", "lane", "space", "focus", "span"))
+    nothing = dict.fromkeys(VIEW)
     read = {"run": 1, "step": 3, "anchor": 1, "positive": None, **nothing}
     assert read_report(good, ["c", "d"]) == read
     more = {"margin": 0.5, "lane": "hardest", "space": "umap", "focus": [3, None], "span": [2, 9]}
-    assert read_report({**good, **more}, ["c", "d"]) == {**read, **more, "focus": (3, None), "span": (2, 9)}
+    lanes = {"lanes": ["all"], "composed": ["pair-all-negative-nearest"], "tuned": [["top-n", "n", 5]]}
+    kept = {"lanes": ("all",), "composed": ("pair-all-negative-nearest",), "tuned": (("top-n", "n", 5.0),)}
+    assert read_report({**good, **more, **lanes}, ["c", "d"]) == {
+        **read, **more, "focus": (3, None), "span": (2, 9), **kept,
+    }  # fmt: skip
     for name, values in {
         "margin": (0, -1, True, "1", float("nan"), float("inf"), 10**400, [1]),
         "lane": ("", "<b>", 3, "a" * 99, None),
         "space": ("UMAP", 1, {}, "../x"),
         "focus": ([1], [1, 2, 3], [-1, 2], [None, 2], [1, True], "12", 5, [1, 2.5]),
         "span": ([1, None], [9, 2], [0, float("inf")], [[], []], "20"),
+        "lanes": ([], "all", 3, [None, "<b>", 7]),
+        "composed": ("pair-all-negative-nearest", ["random"], ["pair-all-negative-odd"], [["pair:all"]], 7),
+        "tuned": (
+            [["top-n", "n", float("nan")]],
+            [["top-n", "n"]],
+            ["top-n:n:3"],
+            [["<b>", "n", 1]],
+            [["a", "n", True]],
+        ),
     }.items():
         for value in values:
             assert read_report({**good, name: value}, ["c", "d"]) == read, (name, value)
@@ -517,3 +533,27 @@ def test_without_an_install_the_page_says_what_to_type():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "make app" in done.stdout
+
+
+def test_the_address_restores_lanes_compositions_and_tried_parameters(app, monkeypatch):
+    asked = []
+    monkeypatch.setattr(widgets.Helper, "ask", lambda self, *question: asked.append(question[2:]) or Future())
+    mine = "pair-all-negative-farthest-lower-positive-fallback-nearest"
+    odd = "pair-all-negative-odd"
+    told = {"lanes": "hardest.top-n", "composed": f"{mine}.{odd}", "tuned": "top-n:n:3,top-n:skip:no", "lane": mine}
+    app.query_params.update({"v": "1", "run": "toys/random", "anchor": "102", **told})
+    app.run()
+    assert not app.exception
+    selection = view(app)["selection"]
+    assert selection["lanes"] == ["hardest", "top-n"]
+    assert selection["composed"] == [mine], "what makes no sense is left out"
+    assert selection["tuned"] == [["top-n", "n", 3.0]]
+    assert selection["lane"] == mine
+    assert asked == [(2, None, (mine,), (("top-n", "n", 3.0),))], "recorded answers know nothing of these"
+    lanes = cast(app)["strategies"]
+    assert [lane["name"] for lane in lanes][3] == mine, "after those that train"
+    assert lanes[3]["group"] == "composed"
+    assert lanes[3]["summary"] == parse(mine).summary
+    (composing,) = [part["composer"] for part in parts(app) if "composer" in part]
+    assert [axis["name"] for axis in composing["axes"]] == ["positive", "negative", "lower", "upper", "fallback"]
+    assert set(composing["commands"].values()) == {None}, "these runs were recorded in a loop, not by a command"

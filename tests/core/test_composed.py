@@ -16,7 +16,7 @@ from tests.core.batches import MARGINS, grid_batches
 from tripletscope import Recorder, Run, strategies
 from tripletscope.batch import Batch
 from tripletscope.cli import main
-from tripletscope.composition import AXES, canonical, parse, split_names
+from tripletscope.composition import AXES, WORDS, CompositionError, canonical, composer, parse, split_names
 from tripletscope.config import TrainConfig
 from tripletscope.errors import SettingError, UnknownNameError
 from tripletscope.testing import check_strategy, example_batches, oracles
@@ -203,3 +203,31 @@ def test_what_a_person_reads_on_the_command_line(tmp_path: Path, capsys: pytest.
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "the axis upper is 'positive'" in said
+
+
+def test_a_page_composes_what_the_engine_reads():
+    """All 432 choices: the pieces make the sentence, the same ones are refused, at an axis and with its reason."""
+    told = composer()
+    values = [[value for value, _ in axis["values"]] for axis in told["axes"]]
+    assert [axis["name"] for axis in told["axes"]] == list(WORDS)
+    assert values[1:] == [list(AXES[name]) for name in ("negative", "lower", "upper", "fallback")]
+    refused, titles = 0, set()
+    for positive, negative, lower, upper, fallback in itertools.product(*values):
+        choices = {"pair" if positive == "all" else "anchor": positive, "negative": negative}
+        choices |= {"lower": lower, "upper": upper, "fallback": fallback}
+        text = ", ".join(f"{axis}:{value}" for axis, value in choices.items())
+        why = told["refused"].get(f"{lower}/{upper}/{fallback}")
+        if why is not None:
+            refused += 1
+            with pytest.raises(CompositionError) as error:
+                parse(text)
+            assert why[0] == error.value.axis in ("lower", "upper", "fallback")
+            assert why[1].lower().rstrip(".") == error.value.reason.lower()
+            continue
+        made = parse(text)
+        parts, band = told["parts"], "band" if made.bounded else "any"
+        sentence = parts["positive"][positive] + parts["negative"][negative] + parts["band"][f"{lower}/{upper}"]
+        assert sentence + parts["fallback"][f"{band}/{fallback}"] == made.summary
+        titles.add(made.title)
+    assert 0 < refused < 432
+    assert len(titles) == 432 - refused, "no two have one title"

@@ -30,7 +30,7 @@ export function createChurn({ state, actions }) {
 
   const scaleOf = (run) => timeScale(run, CHURN_PAD.left, width - CHURN_PAD.right);
   const yOf = (share) => CHURN_HEIGHT - CHURN_PAD.bottom - share * (CHURN_HEIGHT - CHURN_PAD.top - CHURN_PAD.bottom);
-  const entryOf = (s, name) => s.strategies.find((strategy) => strategy.name === name) ?? { name, title: name, mark: null };
+  const entryOf = (s, name) => s.known.find((strategy) => strategy.name === name) ?? { name, title: name, mark: null };
   const lines = (aside) => [
     ...aside.churn_strategies.map((name, i) => ({ name, curve: aside.churn.subarray(i * aside.frames.length, (i + 1) * aside.frames.length), held: aside.held.subarray(i * aside.frames.length, (i + 1) * aside.frames.length) })),
     { name: null, curve: aside.turnover, held: null },

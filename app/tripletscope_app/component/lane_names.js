@@ -18,9 +18,15 @@ export function abstainWords(answer, strategy, run) {
   return fallback ? `abstains; fallback: ${fallback}` : termsOf(run).abstains;
 }
 
+/** Whether the answer is older than a strategy that somebody composed: the engine is being asked. */
+export function asksStill(answer, strategy) {
+  return Boolean(strategy.composed) && !answer.picks[strategy.name] && !answer.not_applicable?.[strategy.name];
+}
+
 /** "not here: needs embeddings of length 1"; the way out, which the engine adds, is in the title and the sentence. */
 export function notHereWords(answer, strategy) {
   const reason = answer.not_applicable?.[strategy.name] ?? strategy.unavailable ?? "no answer in this space";
+  if (asksStill(answer, strategy)) return "asking the engine \u2026";
   const [first] = reason.split(";");
   return `not here: ${first.replaceAll(/['"]/g, "").replace(`${strategy.name} `, "").replace(/^is /, "").replace(/\.$/, "")}`;
 }
@@ -31,7 +37,8 @@ function laneSays(found, strategy, trains, agrees, training) {
   if (found) {
     const { run, answer, at, positive } = found;
     const pick = pickOf(answer, at, strategy, positive);
-    if (pick.kind === "missing") said.push(`not available here: ${answer.not_applicable?.[strategy.name] ?? strategy.unavailable ?? "no answer in this space"}`);
+    if (asksStill(answer, strategy)) said.push("the engine is being asked");
+    else if (pick.kind === "missing") said.push(`not available here: ${answer.not_applicable?.[strategy.name] ?? strategy.unavailable ?? "no answer in this space"}`);
     else if (pick.kind === "abstains") said.push(abstainWords(answer, strategy, run));
     else if (pick.kind === "all") said.push(`uses all ${answer.negatives.length} negatives`);
     else {
@@ -117,7 +124,12 @@ export function createLaneNames({ layer, state, actions }) {
       if (!lines || scrollBy(lines)) event.preventDefault(); // at either end the page scrolls on
     });
     layer.append(element);
-    return { element, strategy, said: "" };
+    if (!strategy.composed || !actions.removeComposed) return { element, strategy, said: "" };
+    element.toggleAttribute("data-composed", true);
+    const remove = h("button", { type: "button", class: "ts-lane-remove", "aria-label": `remove ${strategy.title}`, title: "remove this strategy, which was composed here" }, "\u00d7");
+    remove.addEventListener("click", () => actions.removeComposed(strategy.name));
+    layer.append(remove);
+    return { element, strategy, remove, said: "" };
   }
 
   return {
@@ -132,7 +144,7 @@ export function createLaneNames({ layer, state, actions }) {
       const wanted = `${s.strategies.map((strategy) => strategy.name).join()}/${s.theme.key}`;
       if (wanted !== key) {
         key = wanted;
-        for (const row of rows) row.element.remove();
+        for (const row of rows) for (const part of [row.element, row.remove]) part?.remove();
         rows = s.strategies.map((strategy) => rowOf(strategy, s));
       }
       const training = s.strategies.find((strategy) => strategy.name === s.runs[s.run]?.strategy);
@@ -143,6 +155,7 @@ export function createLaneNames({ layer, state, actions }) {
         const { element, strategy } = row;
         const place = shown.indexOf(i);
         element.hidden = place < 0;
+        if (row.remove) row.remove.hidden = place < 0;
         if (place < 0) return;
         const chosen = strategy.name === s.lane;
         const trains = strategy === training;
@@ -152,6 +165,7 @@ export function createLaneNames({ layer, state, actions }) {
           row.geometry = geometry;
           Object.assign(element.style, { top: `${top + place * height}px`, height: `${height}px`, width: `${width}px` });
           element.style.setProperty("--gutter", `${gutter}px`);
+          if (row.remove) Object.assign(row.remove.style, { top: `${top + place * height}px`, height: `${height}px`, left: `${gutter - 32}px` });
         }
         const standing = `${chosen}/${strategy.name === stop}/${trains}`;
         if (row.standing !== standing) {

@@ -22,7 +22,8 @@ export function drawLanes(s, found, { lanes, scale, top, height, right, lossX })
     const strategy = s.strategies[index];
     const y = top + row * height;
     const chosen = strategy.name === s.lane;
-    const back = chosen ? [svg("rect", { class: "ts-lane-back", x: 0, y, width: lossX + 8, height, rx: 4 })] : [];
+    const parts = row && strategy.group !== s.strategies[lanes[row - 1]].group ? [svg("line", { class: "ts-lane-group", x1: 0, x2: lossX + 8, y1: y, y2: y })] : [];
+    const back = chosen ? [svg("rect", { class: "ts-lane-back", x: 0, y, width: lossX + 8, height, rx: 4 }), ...parts] : parts;
     if (!found) {
       const bar = svg("rect", {
         class: "ts-skeleton", x: scale.left, y: y + height / 2 - 3, width: (right - scale.left) * (0.35 + 0.07 * (index % 4)), height: 6, rx: 3,

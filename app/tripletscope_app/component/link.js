@@ -4,7 +4,7 @@ import { touches } from "./state.js";
 import { currentAnswer } from "./answers.js";
 
 const SAID = 2500; // ms that "copied" stays
-const LINK_NAMES = ["v", "run", "step", "anchor", "positive", "margin", "lane", "space", "focus", "span"];
+const LINK_NAMES = ["v", "run", "step", "anchor", "positive", "margin", "lane", "space", "focus", "span", "lanes", "composed", "tuned"];
 
 /** The address of the screen. Names and values are those of the app's own links; what is the default stays out. */
 export function linkOf(s, from = location.href) {
@@ -25,6 +25,9 @@ export function linkOf(s, from = location.href) {
     lane: s.lane === run.strategy ? null : s.lane,
     space: s.space,
     focus: s.focus?.filter((part) => part !== null).join("-"),
+    lanes: s.lineup?.join("."),
+    composed: s.composed?.join("."),
+    tuned: s.tuned?.map((tried) => tried.join(":")).join(","),
     span: s.span && !whole ? s.span.map(frame).join("-") : null,
   };
   for (const [name, value] of Object.entries(told)) if (value !== null && value !== undefined) url.searchParams.set(name, value);

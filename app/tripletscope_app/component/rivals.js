@@ -24,7 +24,7 @@ export function createRivals({ state, actions, sprites }) {
   let wished = null; // pressed here: holds until another lane that was recorded is chosen
   let summed = { stamp: "", picks: null };
 
-  const titleOf = (s, name) => s.strategies.find((strategy) => strategy.name === name)?.title ?? name;
+  const titleOf = (s, name) => s.known.find((strategy) => strategy.name === name)?.title ?? name;
 
   /** Whose picks are shown: the lane's where they were recorded, else those asked for here, else the trainer's. */
   function shownOf(s, aside) {
@@ -33,12 +33,12 @@ export function createRivals({ state, actions, sprites }) {
 
   function drawChoices(s, aside, shown) {
     choices.replaceChildren(...aside.strategies.map((name) => {
-      const mark = s.strategies.find((strategy) => strategy.name === name)?.mark;
+      const mark = s.known.find((strategy) => strategy.name === name)?.mark;
       const choice = h("button", { type: "button", class: "ts-rival-choice", "data-strategy": name, "aria-pressed": String(name === shown), style: { "--mark": markColour(mark, s.theme.dark) } },
         markIcon(mark, s.theme.dark, 13), h("span", { class: "ts-ellipsis" }, titleOf(s, name)));
       choice.addEventListener("click", () => {
         wished = name;
-        if (state.get().strategies.some((strategy) => strategy.name === name)) actions.selectLane(name);
+        if (state.get().known.some((strategy) => strategy.name === name)) actions.selectLane(name);
         else state.touch("lane");
       });
       return choice;

@@ -10,6 +10,7 @@ import { createSwarm } from "./swarm.js";
 import { createLens } from "./lens.js";
 import { createLaneNames } from "./lane_names.js";
 import { drawLaneRules, drawLanes } from "./lanes.js";
+import { createTune } from "./tune.js";
 import { rulerLayout } from "./ruler_layout.js";
 import { zoneCountWords, countZones } from "./zone_counts.js";
 import { createZoneGround, drawRulerAxis, namelessZones, rulerHatch, zoneEdges } from "./ruler_zones.js";
@@ -22,10 +23,10 @@ import { panelFiles, tableWith, unitOf } from "./watch_files.js";
 
 const SLIDE = 260; // ms for the zones to slide to another positive
 // What redraws the ruler, and what only lights something on it.
-const RULER_DRAWN_BY = ["run", "runs", "frame", "anchor", "positive", "answers", "lane", "theme", "size", "sprites", "strategies", "message", "notes", "others", "playing", "dragging", "margin", "lanes"];
+const RULER_DRAWN_BY = ["run", "runs", "frame", "anchor", "positive", "answers", "lane", "theme", "size", "sprites", "strategies", "message", "notes", "others", "playing", "dragging", "margin", "lanes", "tuned"];
 const RULER_LIT_BY = ["hover", "pinned", "hoverClasses", "focus"];
 
-export function createRuler({ state, actions, sprites }) {
+export function createRuler({ state, actions, sprites, lineup }) {
   const [zones, still, moves] = [createZoneGround(), svg("g"), svg("g")];
   const ghosts = createGhosts({ state, actions, sprites });
   const drawing = svg("svg", { class: "ts-ruler-drawing", "aria-hidden": "true" }, rulerHatch(), zones.element, still, ghosts.strip, moves);
@@ -43,9 +44,10 @@ export function createRuler({ state, actions, sprites }) {
   const plot = h("div", { class: "ts-ruler-plot" });
   const handle = createMarginHandle({ state, actions, plot });
   const notes = createRulerNotes({ state });
+  const tune = createTune({ state, actions });
   plot.append(
     drawing, handle.edge, layer, ...ghosts.elements, lens.element, anchorThumb, anchorWord, roleAbove, roleBelow,
-    ...notes.elements, arrows, handle.words, handle.counts, handle.knob, staleWords, waiting, spoken,
+    ...notes.elements, arrows, handle.words, handle.counts, handle.knob, tune.element, staleWords, waiting, spoken,
   );
   const titleName = h("bdi");
   const titleWords = document.createTextNode("");
@@ -62,8 +64,8 @@ export function createRuler({ state, actions, sprites }) {
     notes: toggleOf("notes", "show or hide the notes"),
   };
   const element = h("section", { class: "ts-ruler", "aria-label": "Distance ruler" });
-  const files = panelFiles({ state, name: "ruler", title: "distance ruler", element, table: rulerTable, anchored: true, without: ".ts-toggles, .ts-margin-knob, .ts-margin-reset, .ts-lane-scroll, .ts-ghost-card" });
-  element.append(h("div", { class: "ts-panel-head" }, title, candidates, legend, h("div", { class: "ts-toggles" }, Object.values(toggles)), files), plot);
+  const files = panelFiles({ state, name: "ruler", title: "distance ruler", element, table: rulerTable, anchored: true, without: ".ts-toggles, .ts-lineup-button, .ts-tune, .ts-lane-remove, .ts-margin-knob, .ts-margin-reset, .ts-lane-scroll, .ts-ghost-card" });
+  element.append(h("div", { class: "ts-panel-head" }, title, candidates, legend, lineup?.button, h("div", { class: "ts-toggles" }, Object.values(toggles)), files), plot);
 
   const swarm = createSwarm({ layer, state, actions, sprites });
   const laneNames = createLaneNames({ layer: plot, state, actions });
@@ -109,6 +111,7 @@ export function createRuler({ state, actions, sprites }) {
     const inView = laneNames.view(s, box);
     laneNames.update(s, whole, { top: box.lanesTop, height: box.lane, width: box.width, gutter: box.gutter - 6, moving });
     const strategy = laneStrategy(s);
+    tune.place(s, strategy, box);
     const pick = whole && strategy && pickOf(whole.answer, whole.at, strategy, whole.positive);
     drawStill(s, run, scale, box);
     const bound = Number.isFinite(shown?.near) ? shown.near : near;

@@ -8,6 +8,7 @@ import { paintThumb, thumbElement } from "./sprite.js";
 import { outsidersOf, outsideWords } from "./ghosts.js";
 import { marginText } from "./margin_handle.js";
 import { laneStrategy } from "./ruler.js";
+import { asksStill } from "./lane_names.js";
 import { termsOf } from "./terms.js";
 
 const ZONE_MEANING = {
@@ -70,6 +71,7 @@ function strategyLines(found, strategy) {
   const name = [strategy.title, "ts-strong"];
   const then = stale ? ` at margin ${marginText(answer.margin)}` : ""; // the engine has not answered for this one yet
   if (pick.kind === "missing") {
+    if (asksStill(answer, strategy)) return [["Asking the engine what ", name, " would pick \u2026"], [strategy.summary]];
     const reason = answer.not_applicable?.[strategy.name];
     return [[name, reason ? " is not available here:" : ` ${strategy.unavailable ?? "has no answer in this space"}.`], reason ? [reason] : []];
   }
@@ -87,10 +89,10 @@ function strategyLines(found, strategy) {
   const m = measure(answer, at, pick.positive, pick.negative, run);
   const target = [`this ${shortName(run, pick.negative)}`, "ts-strong"];
   const chances = chancesOf(answer, at, strategy, positive);
-  const verb = chances ? " drew " : " picks ";
+  const odds = chanceText(answer, chances, pick);
+  const verb = odds ? " drew " : " picks ";
   const why = strategy.choice ? `, ${strategy.choice}` : "";
   const own = pick.own ? `${why ? "," : ""} for its own positive` : "";
-  const odds = chanceText(answer, chances, pick);
   if (!Number.isFinite(m.gap)) return [[name, then, verb, target, `${why}${own}${odds}, whose distance is no number (NaN) at this step.`], []];
   return [[name, then, verb, target, `${why}${own}${odds}: `, zoneWord(m.zone), `, ${zoneMeaning(m)}.`], equationWords(m, run)];
 }
@@ -98,7 +100,8 @@ function strategyLines(found, strategy) {
 function chanceText(answer, chances, pick) {
   if (!chances) return "";
   const total = chances.reduce((sum, chance) => sum + chance, 0);
-  return ` (chance ${percent(chances[answer.negatives.indexOf(pick.negative)] / total)})`;
+  const chance = chances[answer.negatives.indexOf(pick.negative)] / total;
+  return chance === 1 ? "" : ` (chance ${percent(chance)})`; // the only one that it could draw was not drawn
 }
 
 function abstainLines({ run, answer, at, positive }, strategy, name, asked) {

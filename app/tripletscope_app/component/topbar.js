@@ -52,6 +52,7 @@ export function createTopbar({ state, actions }) {
       return;
     }
     pillsKey = key;
+    pills.toggleAttribute("data-many", s.race.length > 8);
     pills.replaceChildren(
       ...s.race.map((entry, i) => {
         const ready = entry.digest in s.runs;

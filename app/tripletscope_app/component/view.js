@@ -22,6 +22,7 @@ import { createRivals } from "./rivals.js";
 import { createOffstage } from "./offstage.js";
 import { createPlayer } from "./player.js";
 import { copyText, linkOf } from "./link.js";
+import { createLineup, lanesShown } from "./lineup.js";
 import { createTopbar } from "./topbar.js";
 
 const ANSWERS_KEPT = 90; // thirty anchors of a race of three: going back is immediate
@@ -44,6 +45,10 @@ function createInstrument(parent) {
     // margin: somebody's what-if, null = the run's own. space: which map, null = the run's own. focus: [anchor class, negative
     // class or null] that everything else steps back for. span: [first, last] frame that sums run over, null = all.
     margin: null, space: null, focus: null, span: null,
+    // known: every strategy there is; strategies: those with a lane. lineup: which of them somebody wants, null = the first
+    // ones. composed: names of strategies made here. tuned: [strategy, parameter, value] of what is tried. chooser: open at
+    // "show" or "compose", or null.
+    known: [], groups: {}, lineup: null, composed: null, tuned: null, chooser: null,
     hoverFrame: null, hoverClasses: null, // a frame, and [anchor class, negative class or null], under the pointer anywhere
     playing: false, dragging: false, notes: true, others: true, hoverLane: null, steered: false, camera: { x: 0, y: 0, zoom: 1 }, theme: null, zoneColours: null,
   });
@@ -63,9 +68,9 @@ function createInstrument(parent) {
     const s = state.get();
     const run = s.runs[s.run];
     const positive = currentAnswer(s)?.positive ?? s.positive;
-    const { lane, margin, space, focus } = s;
+    const { lane, margin, space, focus, lineup: lanes, composed, tuned } = s;
     const span = s.span && run ? s.span.map((frame) => run.frames[frame]) : null;
-    return { run: s.run, step: run ? run.frames[s.frame] : 0, anchor: s.anchor, positive, lane, margin, space, focus, span, rev: seenRevision };
+    return { run: s.run, step: run ? run.frames[s.frame] : 0, anchor: s.anchor, positive, lane, margin, space, focus, span, lanes, composed, tuned, rev: seenRevision };
   }
 
   function commit() {
@@ -77,6 +82,14 @@ function createInstrument(parent) {
     send("selection", value);
   }
 
+  /** Sets, and keeps the lanes in step with what decides which are shown. */
+  function arrange(patch) {
+    const next = { ...state.get(), ...patch };
+    const strategies = lanesShown(next);
+    const same = strategies.length === next.strategies.length && strategies.every((strategy, i) => strategy === next.strategies[i]);
+    state.set(same ? patch : { ...patch, strategies });
+  }
+
   const player = createPlayer({ state, commit });
   const sprites = createSprites(() => state.touch("sprites"));
   const actions = {
@@ -86,7 +99,31 @@ function createInstrument(parent) {
     stepBy: player.stepBy,
     cameraHome: () => glideCamera(state, homeCamera(state.get().runs[state.get().run]), 250),
     selectLane(lane) {
-      state.set({ lane });
+      arrange({ lane });
+      commit();
+    },
+    openLineup: (chooser) => state.set({ chooser }),
+    setLineup(lineup) {
+      arrange({ lineup });
+      commit();
+    },
+    addComposed(name) {
+      const composed = [...(state.get().composed ?? []).filter((other) => other !== name), name];
+      arrange({ composed, lane: name });
+      commit();
+    },
+    removeComposed(name) {
+      const s = state.get();
+      const composed = (s.composed ?? []).filter((other) => other !== name);
+      const lane = s.lane === name ? s.runs[s.run].strategy : s.lane;
+      arrange({ composed: composed.length ? composed : null, lane, hoverLane: null });
+      commit();
+    },
+    /** A parameter that is tried; null = as it is by itself. Without a parameter: all of that strategy. */
+    tune(strategy, parameter, value) {
+      const others = (state.get().tuned ?? []).filter(([of, what]) => of !== strategy || (parameter !== null && what !== parameter));
+      const tuned = value === null ? others : [...others, [strategy, parameter, value]];
+      state.set({ tuned: tuned.length ? tuned : null });
       commit();
     },
     commit,
@@ -140,19 +177,20 @@ function createInstrument(parent) {
       if (s.playing) player.pause();
       player.halt();
       const frame = nearestFrame(run, step);
-      state.set({ run: digest, frame, t: frame, lane: laneFor(run, s), pinned: null, hover: null });
+      arrange({ run: digest, frame, t: frame, lane: laneFor(run, s), pinned: null, hover: null });
       commit();
     },
   };
 
   // "own" triplets have no lane; then the sentence speaks about the lane chosen before, or the first one.
   function laneFor(run, s) {
-    const names = s.strategies.map((strategy) => strategy.name);
+    const names = s.known.map((strategy) => strategy.name);
     if (names.includes(run.strategy)) return run.strategy;
     return names.includes(s.lane) ? s.lane : names[0] ?? null;
   }
 
-  const context = { state, actions, sprites };
+  const lineup = createLineup({ state, actions });
+  const context = { state, actions, sprites, lineup };
   const topbar = createTopbar(context);
   const scrubber = createScrubber(context);
   const map = createMap(context);
@@ -167,7 +205,7 @@ function createInstrument(parent) {
   offstage.watch([curves, plane, strip, events, violations, rivals].map((panel) => panel.element));
   const right = h("div", { class: "ts-right" }, ruler.element, sentence.element);
   root.append(
-    topbar.element, scrubber.element, h("div", { class: "ts-main" }, map.element, right), counters.element,
+    topbar.element, scrubber.element, h("div", { class: "ts-main" }, map.element, lineup.element, right), counters.element,
     h("div", { class: "ts-pair" }, plane.element, strip.element), events.element, curves.element, violations.element, rivals.element,
   );
 
@@ -178,13 +216,14 @@ function createInstrument(parent) {
     const grown = link && cast.runs?.find((entry) => entry.link === link)?.digest;
     heir = grown && grown !== state.get().run ? grown : null;
     castShown = cast;
-    takeAnswers(cast.answers);
+    takeAnswers(cast.answers, { again: false });
     const by = (a, b) => (a.order ?? 0) - (b.order ?? 0);
     // Equal lists keep their identity: a rerun that changes nothing must not redraw anything.
     const keep = (key, value) => (JSON.stringify(state.get()[key]) === JSON.stringify(value) ? {} : { [key]: value });
-    state.set({
+    const known = [...(cast.strategies ?? [])].sort((a, b) => (a.place ?? a.order ?? 0) - (b.place ?? b.order ?? 0));
+    arrange({
       title: cast.title ?? "", subtitle: cast.subtitle ?? "",
-      ...keep("race", [...(cast.runs ?? [])].sort(by)), ...keep("strategies", [...(cast.strategies ?? [])].sort(by)),
+      ...keep("race", [...(cast.runs ?? [])].sort(by)), ...keep("known", known), ...keep("groups", cast.groups ?? {}),
     });
   }
 
@@ -220,11 +259,12 @@ function createInstrument(parent) {
     const frame = nearestFrame(run, wish.step ?? run.frames.at(-1));
     const anchor = Number.isInteger(wish.anchor) && wish.anchor >= 0 && wish.anchor < run.n ? wish.anchor : 0;
     const s = state.get();
-    const known = s.strategies.some((strategy) => strategy.name === wish.lane);
+    const known = s.known.some((strategy) => strategy.name === wish.lane);
     const frameOf = (step) => nearestFrame(run, step);
-    state.set({
+    arrange({
       run: wish.run, frame, t: frame, anchor, positive: wish.positive ?? null, lane: known ? wish.lane : laneFor(run, s),
       margin: wish.margin ?? null, space: wish.space ?? null, focus: wish.focus ?? null, span: wish.span?.map(frameOf) ?? null,
+      lineup: wish.lanes ?? null, composed: wish.composed ?? null, tuned: wish.tuned ?? null,
       playing: false, dragging: false, hover: null, pinned: null,
     });
     if (!opened) {
@@ -237,11 +277,12 @@ function createInstrument(parent) {
 
   const taken = new Map(); // the packed answers that were seen: the same one comes again with every message
 
-  function takeAnswers(answers) {
+  /** `again` false: recorded answers, which what was asked since replaces. */
+  function takeAnswers(answers, { again = true } = {}) {
     let kept = null;
     for (const [digest, raw] of Object.entries(answers ?? {})) {
       const key = raw && answerKey(digest, raw.anchor, raw.margin);
-      if (!raw || taken.get(key) === raw.z) continue;
+      if (!raw || taken.get(key) === raw.z || (!again && state.get().answers.has(key))) continue;
       taken.set(key, raw.z);
       kept ??= new Map(state.get().answers);
       kept.delete(key);

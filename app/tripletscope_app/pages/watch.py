@@ -51,6 +51,7 @@ def watch() -> None:
     _words(race)
     bring_asides(race, loaded)
     projections.bring_maps(loaded)
+    widgets.composing(loaded)
     widgets.helper().start()  # after the draw: torch is imported over there while a person looks
 
 

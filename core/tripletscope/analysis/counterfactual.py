@@ -33,7 +33,14 @@ if TYPE_CHECKING:
 MOST_TICKS = 64
 
 
-def anchor_answer(run: Run, anchor: int, *, margin: float | None = None) -> dict[str, Any]:
+def anchor_answer(
+    run: Run,
+    anchor: int,
+    *,
+    margin: float | None = None,
+    more: Sequence[str] = (),
+    params: Mapping[str, Mapping[str, float]] | None = None,
+) -> dict[str, Any]:
     """What the ruler and the film strip show for one anchor, at every frame: distances, picks, probabilities.
 
     Keys: `anchor`, `margin`, `candidates` (B, anchor first, then its class), `candidates_title`, `positives` (P),
@@ -54,6 +61,8 @@ def anchor_answer(run: Run, anchor: int, *, margin: float | None = None) -> dict
         run: a recorded run.
         anchor: probe index.
         margin: what if it were this; the run's own when left out.
+        more: compositions that are asked beside all strategies that are registered or used in the run.
+        params: what if strategies had these parameters; a value out of its range is told in `not_applicable`.
 
     Raises:
         IndexError: when `anchor` is no probe index.
@@ -96,9 +105,12 @@ def anchor_answer(run: Run, anchor: int, *, margin: float | None = None) -> dict
         answer["ulps"] = ulps_between(answer["distances"], seen)
     if answer["ulps"] is None:
         answer["others"] = crowd(run, candidates, answer["distances"][:, positives], margin)
-    chooser = Chooser(positives, negatives, margin, seed, anchor, recorded_parameters(run))
+    tuned = recorded_parameters(run)
+    for name, values in (params or {}).items():
+        tuned[name] = {**tuned.get(name, {}), **values}
+    chooser = Chooser(positives, negatives, margin, seed, anchor, tuned)
     rows_of_frames = chooser.rows(batches, labels) if batches else None
-    for record in strategies.all(run.strategies):
+    for record in strategies.all(dict.fromkeys([*run.strategies, *more])):
         if record.granularity == "all" or rows_of_frames is None:
             continue
         if not record.single:

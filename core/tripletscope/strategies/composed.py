@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
-from zlib import crc32
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int
@@ -222,7 +221,7 @@ def parts(text: str | Composition) -> dict[str, Any]:
         "zones": set(made.zones),
         "granularity": made.granularity,
         "fallback": made.taken_instead,
-        "choice": "drawn by lot" if made.negative == "random" else made.words,
+        "choice": made.choice,
         "rowwise": True,
     }
 
@@ -261,8 +260,7 @@ def unnamed(text: str) -> Strategy | None:
         title=made.text,
         summary=made.summary,
         source="composed by the user",
-        # Beyond every list; spread, so that two compositions have two colours.
-        order=1000 + 10 * (crc32(made.name.encode()) % 8),
+        order=made.order,
         zones=made.zones,
         granularity=known["granularity"],
         params=(),
