@@ -59,6 +59,7 @@ docs: $(VENV)/.installed-app  ## write the generated pages again
 
 bench: $(VENV)/.installed-test ## print the tables of speed and memory (minutes; nothing fails on a number)
 	$(BIN)/python benchmarks/bench_mining.py $(ARGS)
+	$(BIN)/python benchmarks/bench_goals.py --scaling
 	$(BIN)/python benchmarks/bench_recorder.py
 	$(BIN)/python benchmarks/bench_app.py
 	$(BIN)/python benchmarks/bench_ui.py

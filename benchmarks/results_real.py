@@ -152,9 +152,9 @@ def trained(name: str, strategy: str, seed: int) -> Line:
         distances = pairwise(embeddings, config.distance)
         batch = Batch(distances, labels, distance=config.distance, embeddings=embeddings)
         triplets = setup.pick(batch, step)
-        loss = setup.loss(distances, labels, triplets)
+        cost = setup.loss(distances, labels, triplets, embeddings)
         setup.optimiser.zero_grad()
-        loss.backward()
+        cost.mean.backward()
         setup.optimiser.step()
         if step >= config.steps - 25 and triplets is not None and setup.strategy.granularity != "all":
             without += setup.strategy.abstained(batch, triplets)

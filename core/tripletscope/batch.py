@@ -23,18 +23,23 @@ class _Groups:
     """Who shares a label with whom, as O(pairs) small integers, for which NumPy starts faster than torch."""
 
     def __init__(self, labels: np.ndarray) -> None:
+        count = len(labels)
         self.in_order = labels.argsort(kind="stable")
         ordered = labels[self.in_order]
-        first = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(labels) else np.zeros(0, np.int64)
-        counts = np.diff(np.r_[first, len(labels)])
+        begins = np.empty(count + 1, dtype=bool)  # of a class, in order; and of what follows the last
+        begins[:1] = begins[count:] = True
+        np.not_equal(ordered[1:], ordered[:-1], out=begins[1:count])
+        edges = begins.nonzero()[0] if count else np.zeros(1, np.int64)
+        counts = edges[1:] - edges[:-1]
+        everyone = np.arange(count)
         self.start, self.size, place = (np.empty_like(self.in_order) for _ in range(3))
-        starts = first.repeat(counts)
+        starts = edges[:-1].repeat(counts)
         self.start[self.in_order] = starts
         self.size[self.in_order] = counts.repeat(counts)
-        place[self.in_order] = np.arange(len(labels)) - starts
+        place[self.in_order] = everyone - starts
         positives = self.size - 1
         self.most_positives = int(positives.max(initial=0))
-        self.anchor = np.arange(len(labels)).repeat(positives)
+        self.anchor = everyone.repeat(positives)
         self.column = np.arange(len(self.anchor)) - (positives.cumsum() - positives).repeat(positives)
         step = self.column + (self.column >= place[self.anchor])  # the anchor is no positive of its own
         self.positive = self.in_order[self.start[self.anchor] + step]
@@ -244,8 +249,9 @@ class Batch:
         if not slots.shape[1]:
             return torch.full((self.size,), -1, dtype=torch.int64, device=self.device)
         values = self.distances.gather(1, slots.clamp(min=0))
-        values = (-values if farthest else values).masked_fill(slots < 0, torch.inf)
-        return slots.gather(1, first_smallest(values)[:, None])[:, 0]
+        if farthest:
+            values.neg_()
+        return slots.gather(1, first_smallest(values.masked_fill_(slots < 0, torch.inf))[:, None])[:, 0]
 
     @cached_property
     def farthest_positive(self) -> Int[Tensor, " B"]:

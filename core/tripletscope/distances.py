@@ -42,6 +42,8 @@ CANCELS_BELOW = 1e-2
 BLOCK = 2**20
 # The product goes by strips of rows that fit a core's cache while they are mirrored.
 STRIP = 128
+# Up to this many rows one strip holds them all, and is not copied.
+WHOLE_UP_TO = 256
 
 
 def pairwise(embeddings: Float[Tensor, "B D"], distance: str = "euclidean") -> Float[Tensor, "B B"]:
@@ -137,21 +139,22 @@ def _by_product(rows: Tensor, centred: Tensor, root: bool) -> Tensor:
 
     A product is symmetric only up to the order in which its blocks are summed, and mirroring halves the work.
     """
-    lengths = centred.square().sum(dim=1)
-    one = torch.ones_like(lengths)
-    # |a|² + |b|² - 2ab as one product: (-2a, |a|², 1) · (b, 1, |b|²)
-    left = torch.cat([-2 * centred, lengths[:, None], one[:, None]], dim=1)
-    right = torch.cat([centred, one[:, None], lengths[:, None]], dim=1)
-    values = rows.new_empty(rows.shape[0], rows.shape[0])
-    for start in range(0, rows.shape[0], STRIP):
-        end = min(start + STRIP, rows.shape[0])
-        strip = left[start:end] @ right[start:].T  # (b, B - start)
+    count, lengths = rows.shape[0], centred.square().sum(dim=1)
+    step = count if count <= WHOLE_UP_TO else STRIP
+    values = rows.new_empty(count, count if step < count else 0)
+    for start in range(0, count, step):
+        end = min(start + step, count)
+        # |b|² - 2ab + |a|²
+        strip = torch.addmm(lengths[start:], centred[start:end], centred[start:].T, alpha=-2)  # (b, B - start)
+        strip += lengths[start:end, None]
         corner = strip[:, : end - start]
         corner.copy_(torch.maximum(corner, corner.T)).fill_diagonal_(torch.inf)
         _mend(strip, rows[start:], lengths[start:])
         corner.fill_diagonal_(0)
         if root:
             strip.sqrt_()
+        if step == count:
+            return strip
         values[start:end, start:] = strip
         values[end:, start:end] = strip[:, end - start :].T
     return values

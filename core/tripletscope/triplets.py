@@ -12,7 +12,8 @@ from jaxtyping import Float, Int, Int8
 from torch import Tensor
 
 from tripletscope.batch import BLOCK, Batch
-from tripletscope.rows import count_below, row_histograms
+from tripletscope.errors import UnknownNameError
+from tripletscope.rows import between, count_below, positions, row_histograms
 from tripletscope.zones import (
     EASY,
     HARD,
@@ -42,6 +43,7 @@ __all__ = [
     "zone_codes",
     "zone_codes_numpy",
     "zone_ranks",
+    "zone_triplets",
 ]
 
 
@@ -176,6 +178,40 @@ def count_zones(batch: Batch, margin: float) -> ZoneCounts:
             hard += count_below(gap, torch.zeros_like(limit), closed=True)
             violating += count_below(gap, limit, closed=False)
     return ZoneCounts(hard=hard, semi_hard=violating - hard, easy=batch.n_eligible - violating)
+
+
+def zone_triplets(batch: Batch, margin: float, zone: str) -> Triplets:
+    """Every eligible triplet of one zone, pair by pair, and by rising slot within a pair.
+
+    Listed in blocks of pairs, so that beside the answer itself O(B²) memory is enough. Libraries call this mining;
+    it is what a strategy chooses from.
+
+    Args:
+        batch: of at most a few thousand; the answer may be as long as B³.
+        margin: above 0, in the unit of the distance.
+        zone: out of `ZONES`.
+
+    Raises:
+        UnknownNameError: no such zone.
+
+    Example:
+        >>> batch = Batch.from_embeddings(torch.tensor([[0.0], [1.0], [1.5], [9.0]]), torch.tensor([0, 0, 1, 2]))
+        >>> zone_triplets(batch, 1.0, "semi-hard").to_set()
+        {(0, 1, 2)}
+    """
+    if zone not in ZONES:
+        raise UnknownNameError("zone", zone, ZONES)
+    anchor, positive = batch.pairs
+    limit = edge(margin, batch.distances)
+    parts = []
+    for block in batch.pair_blocks():
+        gap = _gaps_of_pairs(batch, block)
+        if zone == ZONES[SEMI_HARD]:
+            pair, negative = between(gap, 0.0, limit)
+        else:
+            pair, negative = positions(gap <= 0 if zone == ZONES[HARD] else (gap >= limit) & (gap < torch.inf))
+        parts.append(Triplets(anchor[block][pair], positive[block][pair], negative))
+    return Triplets.concatenate(parts) if parts else Triplets.empty(batch.device)
 
 
 def _gaps_of_pairs(batch: Batch, block: slice) -> Tensor:

@@ -11,8 +11,9 @@ from tests.core.batches import MARGINS, grid_batches, unit_batches
 
 from tripletscope import triplets as module
 from tripletscope.batch import Batch
+from tripletscope.errors import UnknownNameError
 from tripletscope.testing import example_batches, oracles
-from tripletscope.triplets import Triplets, count_zones, plane, zone_ranks
+from tripletscope.triplets import ZONES, Triplets, count_zones, plane, zone_ranks, zone_triplets
 
 
 def counts(batch: Batch, margin: float) -> dict[str, int]:
@@ -78,6 +79,29 @@ def test_ranks_belong_to_pairs(way: str) -> None:
         found = [slots.zone(a, p, n, 0.2) for n in slots.negatives(a)]
         assert int(hard[row]) == found.count("hard")
         assert int(violating[row]) == found.count("hard") + found.count("semi-hard")
+
+
+@pytest.mark.parametrize("sorting", [False, True])
+@given(batch=st.one_of(grid_batches(), unit_batches()), margin=MARGINS)
+@settings(deadline=None, max_examples=30)
+def test_a_zone_is_listed_as_plain_loops_list_it(sorting: bool, batch: Batch, margin: float) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Batch, "prefers_sorting", property(lambda batch: sorting))
+        patch.setattr("tripletscope.batch.BLOCK", 3 * batch.size)
+        slots = oracles.Slots(batch)
+        wanted: dict[str, list[tuple[int, int, int]]] = {zone: [] for zone in ZONES}
+        for a, p in slots.pairs():
+            for n in slots.negatives(a):
+                wanted[slots.zone(a, p, n, margin)].append((a, p, n))
+        for zone in ZONES:
+            found = zone_triplets(batch, margin, zone)
+            columns = (found.anchor.tolist(), found.positive.tolist(), found.negative.tolist())
+            assert list(zip(*columns, strict=True)) == wanted[zone]  # in this very order
+
+
+def test_a_zone_that_does_not_exist() -> None:
+    with pytest.raises(UnknownNameError, match="semi-hard"):
+        zone_triplets(Batch.from_embeddings(torch.eye(3), torch.tensor([0, 0, 1])), 0.2, "semihard")
 
 
 def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,16 +31,20 @@ class Units:
     Args:
         anchor: int64 slots.
         positive: int64 slots.
-        pair: the places of these pairs in `batch.pairs`; None for all of them.
+        every: whether these are all of `batch.pairs`, in that order.
     """
 
     anchor: Int[Tensor, " U"]
     positive: Int[Tensor, " U"]
-    pair: Int[Tensor, " U"] | None
+    every: bool
 
-    def of_pairs(self, values: Tensor) -> Tensor:
-        """Those of the values, one a pair, that belong to these units."""
-        return values if self.pair is None else values[self.pair]
+    def of_pairs(self, values: Tensor, batch: Batch) -> Tensor:
+        """Those of the values, one a pair of the batch, that belong to these units."""
+        if self.every:
+            return values
+        count = batch.positive_count
+        column = (batch.positive_slots[self.anchor] == self.positive[:, None]).to(torch.uint8).argmax(dim=1)
+        return values[(count.cumsum(0) - count)[self.anchor] + column]
 
     def __len__(self) -> int:
         return int(self.anchor.shape[0])
@@ -55,23 +59,22 @@ def picked(made: Composition, batch: Batch, *, margin: float, generator: torch.G
         anything = _CHOOSERS[made.fallback](Composition(made.positive, made.fallback), batch, units, margin, generator)
         negative = torch.where(negative >= 0, negative, anything)
     keep = negative >= 0
+    if not units.every and bool(keep.all()):  # what is the batch's own is not handed out
+        return Triplets(units.anchor, units.positive, negative)
     return Triplets(units.anchor[keep], units.positive[keep], negative[keep])
 
 
 def chosen_positives(made: Composition, batch: Batch, generator: torch.Generator | None) -> Units:
     """The units: all pairs, or each anchor that has a positive with the one that the composition takes."""
     if made.positive == "all":
-        return Units(*batch.pairs, None)
+        return Units(*batch.pairs, every=True)
     anchor = batch.has_positive.nonzero()[:, 0]
-    count = batch.positive_count[anchor]
     if made.positive == "random":
-        column = _place(_draw(len(anchor), generator), count)
-        positive = batch.positive_slots[anchor, column]
+        count = batch.positive_count[anchor]
+        positive = batch.positive_slots[anchor, _place(_draw(len(anchor), generator), count)]
     else:
         positive = (batch.nearest_positive if made.positive == "nearest" else batch.farthest_positive)[anchor]
-        column = (batch.positive_slots[anchor] == positive[:, None]).to(torch.uint8).argmax(dim=1)
-    first = batch.positive_count.cumsum(0)[anchor] - count
-    return Units(anchor, positive, first + column)
+    return Units(anchor, positive, every=False)
 
 
 def _nearest(made: Composition, batch: Batch, units: Units, margin: float, _: Any) -> Int[Tensor, " U"]:
@@ -159,7 +162,7 @@ def allowed(made: Composition, gap: Float[Tensor, "*shape"], margin: float) -> B
 
 def _band(made: Composition, batch: Batch, units: Units, margin: float) -> tuple[Tensor, Tensor]:
     """For each unit where its band begins and ends along the anchor's sorted negatives."""
-    hard, violating = (units.of_pairs(ranks) for ranks in zone_ranks(batch, margin))
+    hard, violating = (units.of_pairs(ranks, batch) for ranks in zone_ranks(batch, margin))
     everything = batch.negative_count[units.anchor]
     begin = {"none": torch.zeros_like(hard), "positive": hard, "margin": violating}[made.lower]
     return begin, {"none": everything, "positive": hard, "margin": violating}[made.upper]
