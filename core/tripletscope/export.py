@@ -15,7 +15,7 @@ import numpy as np
 
 import tripletscope
 from tripletscope.errors import DataError, SettingError
-from tripletscope.schema import TRIPLET_TEXTS, TRIPLETS
+from tripletscope.schema import SECOND_NEGATIVE, TRIPLET_SECOND, TRIPLET_TEXTS, TRIPLETS
 from tripletscope.store.layout import replace
 from tripletscope.store.reader import Run
 from tripletscope.zones import ZONES, zone_codes_numpy
@@ -193,7 +193,10 @@ def read_triplets_csv(path: str | os.PathLike[str]) -> pandas.DataFrame:
     import pandas
 
     place = Path(path)
-    texts = [*(f"{one}_{kind}" for one in ("anchor", "positive", "negative") for kind in ("id", "label", "text"))]
+    texts = [
+        TRIPLET_SECOND,
+        *(f"{one}_{kind}" for one in ("anchor", "positive", "negative") for kind in ("id", "label", "text")),
+    ]
     settings = settings_of(place)
     if "neutralised" not in settings:  # of a Parquet or JSON lines file of the same stem
         settings = {}
@@ -218,8 +221,8 @@ def _rows_of(run: Run, strategy: str | None, steps: int | Iterable[int] | None) 
     if not len(columns["step"]) and set(run.strategies) <= {"own", "batch-all"} and "batch-all" in run.strategies:
         columns = run.pick_rows(chosen, "batch-all")
     known = np.ones(len(columns["step"]), bool)
-    for slot in ("anchor", "positive", "negative"):
-        known &= columns[slot] < len(run.samples)
+    for slot in ("anchor", "positive", "negative", SECOND_NEGATIVE):
+        known &= columns.get(slot, np.int32(-1)) < len(run.samples)
     return columns if known.all() else {name: column[known] for name, column in columns.items()}
 
 
@@ -251,6 +254,9 @@ def _triplet_table(run: Run, columns: Table) -> Table:
         table |= {name: texts[rows] for name, rows in zip(TRIPLET_TEXTS, slots.values(), strict=True)}
     # Last, so that the columns before it are the same for every source of triplets.
     table["step"] = columns["step"][order]
+    second = columns.get(SECOND_NEGATIVE, np.empty(0, np.int32))
+    if (second >= 0).any():
+        table[TRIPLET_SECOND] = np.where(second < 0, "", ids.astype(str).astype(object)[second])[order]
     return table
 
 

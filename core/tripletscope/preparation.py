@@ -281,7 +281,7 @@ def choose_shadows(config: TrainConfig) -> tuple[tuple[str, ...], tuple[str, ...
     Example:
         >>> watching, left_out = choose_shadows(TrainConfig(shadow=("all",), normalize=False))
         >>> len(watching), left_out
-        (19, ('distance-weighted', 'sct'))
+        (21, ('distance-weighted', 'sct'))
     """
     named = tuple(name for name in dict.fromkeys(config.shadow) if name not in (config.strategy, "all"))
     for name in named:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tripletscope.batch import Batch
 from tripletscope.composition import canonical
-from tripletscope.errors import SettingError
+from tripletscope.errors import DataError, SettingError
 from tripletscope.seeding import generator
 from tripletscope.step_record import FalseCounts, PickNumbers, StepPicks, as_triplets, false_counts
 from tripletscope.strategies import STRATEGIES, Strategy
@@ -69,6 +69,8 @@ class RecordedStrategies:
         self.counted = {name for name, one in self._pickers.items() if not one.listed}
         if self._trainer is not None and not self._trainer.listed:
             self.counted.add(training)
+        #: Whether some of them have second negatives, so that the run has a column for those.
+        self.second = any(one.second and one.listed for one in [*self._pickers.values(), self._trainer] if one)
         names = dict.fromkeys([training, *self._pickers])
         self.codes = {name: code for code, name in enumerate(names)}
         self.cards: list[dict[str, Any]] = [dict(OWN_RECORD) if name == OWN else self._card(name) for name in names]
@@ -99,7 +101,13 @@ class RecordedStrategies:
             pickers[counted][name] = picker
 
         if given is not None and self.training != ALL:
-            add(self.training, self._trainer, as_triplets(given, batch, step))
+            found = as_triplets(given, batch, step)
+            if found.negative2 is not None and not self.second and self.training not in self.counted:
+                raise DataError(
+                    f"The triplets of step {step} have second negatives, and {self.training!r} has none: name the "
+                    "strategy they come from as `training`, or leave negative2 out."
+                )
+            add(self.training, self._trainer, found)
         for name, picker in self._pickers.items():
             if name == ALL or (name == self.training and given is not None):
                 continue

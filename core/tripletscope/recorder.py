@@ -261,7 +261,8 @@ class Recorder:
                 f"The batch of step {now} holds {batch.size} samples in {batch.distance} distances, but the step has "
                 f"{len(points)} in {self.distance}: give the batch of these embeddings."
             )
-        picks = StepPicks(batch, self.margin, self._writer.samples.truth_of(slot_rows))
+        truth = self._writer.samples.truth_of(slot_rows)
+        picks = StepPicks(batch, self.margin, truth, self._strategies.second)
         spread = picks.mean_distance / self.margin
         require_finite(points, now, spread if batch.size > 1 else float(points.sum()))
         zones = count_zones(batch, self.margin) if self._counts else None

@@ -6,6 +6,9 @@ each column for readers without this package. Loads without torch.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pyarrow as pa
 
 #: Written to every config.json. It grows when a reader of the old format would misread a new run.
@@ -33,8 +36,28 @@ BATCHES = pa.schema([("step", pa.int32()), ("row", pa.int32()), ("label", pa.int
 PLANE = pa.schema([("step", pa.int32()), ("exponent", pa.int16()), ("cell", pa.uint16()), ("count", pa.int64())])
 PLANE_CELLS = 64
 
+#: Last column of picks/ in a run that records a strategy with second negatives; null in the rows of the others.
+SECOND_NEGATIVE = "negative2"
+
 #: The tables of a run that grow by one record batch per step: folder name and columns.
 STEP_TABLES = {"batches": BATCHES, "picks": PICKS, "plane": PLANE}
+
+
+def step_tables(config: Mapping[str, Any]) -> dict[str, pa.Schema]:
+    """The same for the run of this config.json: picks/ has one column more where a strategy has second negatives.
+
+    Example:
+        >>> step_tables({"strategies": [{"name": "quadruplet", "second": True}]})["picks"].names[-2:]
+        ['weight', 'negative2']
+    """
+    if not has_second_negatives(config):
+        return STEP_TABLES
+    return {**STEP_TABLES, "picks": PICKS.append(pa.field(SECOND_NEGATIVE, pa.int32()))}
+
+
+def has_second_negatives(config: Mapping[str, Any]) -> bool:
+    """Whether a strategy of this run has them."""
+    return any(card.get("second") for card in config.get("strategies") or [])
 
 
 #: Column of samples/ that is there where labels are known to be wrong.
@@ -106,6 +129,8 @@ TRIPLETS = (
     "margin",
     "flags",
 )
+#: The last column, only where some of the picks have a second negative.
+TRIPLET_SECOND = "negative2_id"
 TRIPLET_TEXTS = ("anchor_text", "positive_text", "negative_text")
 
 #: The table of a sweep: one row per cell and evaluated step. The settings that vary stand between seed and step.

@@ -86,15 +86,18 @@ class StepPicks:
         batch: that they were picked from.
         margin: decides the zones.
         truth: true label of each slot, where it is known.
+        second: whether second negatives are kept.
     """
 
     batch: Batch
     margin: float
     truth: Int[np.ndarray, " B"] | None = None
+    second: bool = False
     _codes: list[int] = field(default_factory=list)
     _training: list[bool] = field(default_factory=list)
     _slots: list[tuple[Slots, Slots, Slots]] = field(default_factory=list)
     _weights: list[Float32[np.ndarray, " T"] | None] = field(default_factory=list)
+    _seconds: list[Slots | None] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.distances = _array(self.batch.distances).ravel()  # (B * B,)
@@ -112,6 +115,7 @@ class StepPicks:
         self._training.append(training)
         self._slots.append((_array(triplets.anchor), _array(triplets.positive), _array(triplets.negative)))
         self._weights.append(None if triplets.weight is None else _array(triplets.weight).astype(np.float32))
+        self._seconds.append(None if triplets.negative2 is None else _array(triplets.negative2))
 
     def finish(self) -> None:
         """Nothing; distances and zones of everything added are known."""
@@ -120,6 +124,7 @@ class StepPicks:
             self._codes.append(0)
             self._training.append(False)
             self._weights.append(None)
+            self._seconds.append(None)
         self.sizes = [len(anchor) for anchor, _, _ in self._slots]
         if len(self._slots) == 1:
             self.anchor, self.positive, self.negative = self._slots[0]
@@ -169,7 +174,7 @@ class StepPicks:
         )
 
     def columns(self, step: int, rows: Int32[np.ndarray, " B"]) -> list[np.ndarray]:
-        """The rows of picks/ for this step, as columns of `schema.PICKS`."""
+        """The rows of picks/ for this step, as columns of `schema.PICKS`, and second negatives where they are kept."""
         count = len(self.anchor)
         if len(self.sizes) == 1:  # most runs, so without the detour over repeat
             codes, training = np.full(count, self._codes[0], np.int8), np.full(count, self._training[0])
@@ -186,6 +191,7 @@ class StepPicks:
             self.d_ap.astype(np.float32, copy=False),
             self.d_an.astype(np.float32, copy=False),
             self._weight_column(count),
+            *([self._second_column(count, rows)] if self.second else []),
         ]
 
     def _weight_column(self, count: int) -> Float32[np.ndarray, " T"]:
@@ -196,6 +202,16 @@ class StepPicks:
                 weights[begin : begin + size] = given
             begin += size
         return weights
+
+    def _second_column(self, count: int, rows: Int32[np.ndarray, " B"]) -> Int32[np.ndarray, " T"]:
+        """The second negatives as rows of the samples, -1 for picks without one."""
+        found = np.full(count, -1, np.int32)
+        begin = 0
+        for size, given in zip(self.sizes, self._seconds, strict=True):
+            if given is not None:
+                found[begin : begin + size] = rows.take(given)
+            begin += size
+        return found
 
 
 def batch_columns(
@@ -296,7 +312,24 @@ def as_triplets(given: Any, batch: Batch, step: int) -> Triplets:
             f"labels {labels[anchor[t]]}, {labels[positive[t]]}, {labels[negative[t]]}: a positive is another sample "
             "of the anchor's class, a negative is of another class; check their order."
         )
+    if isinstance(given, Triplets) and given.negative2 is not None:
+        _require_second(_array(given.negative2), negative, labels, step)
     return given if isinstance(given, Triplets) else Triplets(*(torch.from_numpy(column) for column in columns))
+
+
+def _require_second(second: Slots, negative: Slots, labels: np.ndarray, step: int) -> None:
+    """Raises a DataError where a second negative is no slot, or of the class of the first."""
+    if len(second) != len(negative) or not ((second >= 0) & (second < len(labels))).all():
+        raise DataError(
+            f"The second negatives of step {step} do not fit: give one slot of the batch, 0 to {len(labels) - 1}, for "
+            f"each of the {len(negative)} picks."
+        )
+    if not (labels[second] != labels[negative]).all():
+        t = int(np.flatnonzero(labels[second] == labels[negative])[0])
+        raise DataError(
+            f"Pick {t} of step {step} has the negatives {negative[t]} and {second[t]}, both of label "
+            f"{labels[second[t]]}: the second one is of another class than the first."
+        )
 
 
 def number(value: Any, name: str = "number") -> float | int | None:

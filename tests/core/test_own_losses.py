@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.core.batches import unit_batches
+from tests.core.batches import MARGINS, grid_batches, unit_batches
 from tests.core.test_strategies import seeded
 
-from tripletscope import Run, datasets, strategies
+from tripletscope import Recorder, Run, datasets, strategies
 from tripletscope.batch import Batch
 from tripletscope.cli import main
 from tripletscope.config import TrainConfig
 from tripletscope.distances import pairwise
-from tripletscope.errors import SettingError, UnknownNameError
+from tripletscope.errors import DataError, SettingError, UnknownNameError
 from tripletscope.losses import LOSSES, Learning
 from tripletscope.preparation import prepare
-from tripletscope.testing import unit_points
+from tripletscope.schema import PICKS
+from tripletscope.testing import oracles, unit_points
 from tripletscope.triplets import Triplets
 
 DISTANCES = ("euclidean", "squared-euclidean", "cosine")
@@ -84,6 +88,189 @@ def test_sct_takes_an_equal_distance_for_no_hard_one_and_does_not_overflow() -> 
     assert float(cost.mean) == pytest.approx(math.log(2))
     cold = LOSSES.get("sct")(Learning(d * 3.9, torch.tensor([4, 4, 5]), triplets, 0.2), temperature=0.01)
     assert math.isfinite(float(cold.mean))
+
+
+# ---- two negatives
+
+
+def loop_of_two(
+    distances: torch.Tensor, picks: Triplets, margin: float, soft: bool, first: bool, share: float
+) -> float:
+    """Margin sample mining, and with `first` a term before it: the quadruplet."""
+
+    def cost(gap: float, margin: float) -> float:
+        return math.log1p(math.exp(-gap)) if soft else max(0.0, margin - gap)
+
+    terms, d = [], distances.tolist()
+    columns = (picks.anchor, picks.positive, picks.negative, picks.negative2)
+    for a, p, n, m in zip(*(column.tolist() for column in columns), strict=True):
+        term = cost(d[n][m] - d[a][p], share * margin)
+        terms.append(term + cost(d[a][n] - d[a][p], margin) if first else term)
+    return mean(terms)
+
+
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize("picker", ["msml", "quadruplet"])
+@given(batch=st.one_of(grid_batches(), unit_batches()), margin=MARGINS)
+@settings(deadline=None, max_examples=30)
+def test_both_losses_of_two_negatives_are_those_of_the_loop(
+    picker: str, soft: bool, batch: Batch, margin: float
+) -> None:
+    picks = strategies.get(picker).pick(batch, margin=margin)
+    if picks.negative2 is None:
+        assert not len(picks)
+        picks = Triplets(*(picks.anchor for _ in range(3)), negative2=picks.anchor)
+    seen = Learning(batch.distances, batch.labels, picks, margin, batch.distance, soft)
+    for name, first, share, params in (
+        ("msml", False, 1.0, {}),
+        ("quadruplet", True, 0.5, {}),
+        ("quadruplet", True, 0.0, {"second_margin": 0.0}),
+    ):
+        cost = LOSSES.get(name)(seen, **params)
+        assert float(cost.mean) == pytest.approx(
+            loop_of_two(batch.distances, picks, margin, soft, first, share), abs=1e-6
+        )
+        assert 0 <= cost.active <= len(picks)
+
+
+@pytest.mark.parametrize("name", ["msml", "quadruplet"])
+@given(batch=st.one_of(grid_batches(), unit_batches()))
+@settings(deadline=None, max_examples=60)
+def test_second_negatives_are_those_of_the_loop(name: str, batch: Batch) -> None:
+    picks = strategies.get(name).pick(batch, margin=0.2)
+    expected = {"msml": oracles.msml_picks, "quadruplet": oracles.quadruplet_picks}[name](batch)
+    columns = (
+        picks.anchor,
+        picks.positive,
+        picks.negative,
+        picks.anchor if picks.negative2 is None else picks.negative2,
+    )
+    assert set(zip(*(column.tolist() for column in columns), strict=True)) == expected
+
+
+def test_blocks_change_nothing_in_quadruplets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tripletscope.batch.BLOCK", 40)
+    batch = Batch.from_embeddings(*unit_points(6, 4, seed=5))
+    picks = strategies.get("quadruplet").pick(batch, margin=0.2)
+    columns = (picks.anchor, picks.positive, picks.negative, picks.negative2)
+    assert set(zip(*(column.tolist() for column in columns), strict=True)) == oracles.quadruplet_picks(batch)
+
+
+def test_msml_by_pencil() -> None:
+    # Two classes on a line: 0 and 9 are the farthest of their class; 3 and 4 the nearest of two.
+    points, labels = torch.tensor([[0.0], [9.0], [3.0], [4.0], [5.0]]), torch.tensor([7, 7, 7, 8, 8])
+    picks = strategies.get("msml").pick(Batch.from_embeddings(points, labels), margin=1.0)
+    assert picks.to_set() == {(0, 1, 3)}  # of its ends only 4 is of another class; 0 is nearer to it than 9 is
+    assert picks.negative2.tolist() == [2]
+    cost = LOSSES.get("msml")(Learning(pairwise(points), labels, picks, 1.0))
+    assert float(cost.mean) == 1.0 + 9.0 - 1.0
+
+
+def test_a_quadruplet_needs_a_third_class_and_a_run_without_is_refused(tmp_path: Path) -> None:
+    two = Batch.from_embeddings(*unit_points(2, 4))
+    assert len(strategies.get("quadruplet").pick(two, margin=0.2)) == 0
+    with pytest.raises(SettingError, match="third class, and a batch of 2 classes has none: use --classes-per-batch 3"):
+        setup_of(strategy="quadruplet", classes_per_batch=2)
+    made = setup_of(strategy="semi-hard", shadow=("all",), classes_per_batch=2)
+    assert "quadruplet" in made.left_out
+
+
+@pytest.fixture(scope="module")
+def two_negatives(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A few steps trained on quadruplets, with shadows that have second negatives and that have none."""
+    out = tmp_path_factory.mktemp("two") / "run"
+    told = ["train", "--data", "digits", "--steps", "4", "--strategy", "quadruplet", "--quiet", "--out", str(out)]
+    assert main([*told, "--shadow", "msml,semi-hard,batch-all,ohem"]) == 0
+    return Run.open(out)
+
+
+def test_second_negatives_are_recorded_and_the_others_have_none(two_negatives: Run) -> None:
+    run = two_negatives
+    assert run.notes == []
+    assert pq.read_schema(run.path / "picks" / "picks.parquet").names == [*PICKS.names, "negative2"]
+    stored = pq.read_table(run.path / "picks" / "picks.parquet")
+    rows = run.pick_rows()
+    assert stored["negative2"].null_count == int((rows["negative2"] < 0).sum()) == len(run.picks(strategy="semi-hard"))
+    step = run.batch_embedding_steps[-1]
+    samples, labels = run.batch(step)
+    batch = Batch.from_embeddings(torch.from_numpy(run.batch_embeddings(step)), torch.from_numpy(labels))
+    for name, oracle in (("quadruplet", oracles.quadruplet_picks), ("msml", oracles.msml_picks)):
+        found = run.pick_rows(step, name)
+        columns = (found[slot].tolist() for slot in ("anchor", "positive", "negative", "negative2"))
+        assert set(zip(*columns, strict=True)) == {tuple(samples[list(pick)].tolist()) for pick in oracle(batch)}
+        assert found["d_an"] == pytest.approx(run.pick_rows(step, name)["d_an"])
+    assert run.lines[step]["shadows"]["msml"]["mined"] == 1
+    assert run.lines[step]["shadows"]["msml"]["abstained"] == 0
+    ids = run.picks(step=step)["negative2"]
+    assert ids.isna().sum() == len(run.picks(step=step, strategy="semi-hard"))
+    assert (run.pick_rows(step, "ohem")["negative2"] == -1).all()
+
+
+def test_a_run_without_second_negatives_is_written_as_before(tmp_path: Path) -> None:
+    told = ["train", "--data", "digits", "--steps", "2", "--strategy", "semi-hard", "--quiet"]
+    assert main([*told, "--out", str(tmp_path / "run")]) == 0
+    run = Run.open(tmp_path / "run")
+    assert pq.read_schema(run.path / "picks" / "picks.parquet").names == PICKS.names
+    assert "negative2" not in run.pick_rows()
+    assert "negative2" not in run.picks()
+
+
+def test_columns_of_a_later_version_are_left_out(two_negatives: Run, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(two_negatives.path, copy)
+    path = copy / "picks" / "picks.parquet"
+    table = pq.read_table(path)
+    later = table.append_column("later", pa.array([1.0] * len(table))).replace_schema_metadata(table.schema.metadata)
+    pq.write_table(later, path)
+    run = Run.open(copy)
+    assert run.notes == []
+    assert list(run.pick_rows()) == [*PICKS.names, "negative2"]
+
+
+def test_a_cut_run_of_quadruplets_goes_on_to_the_same_picks(two_negatives: Run, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    told = [
+        "train",
+        "--data",
+        "digits",
+        "--strategy",
+        "quadruplet",
+        "--quiet",
+        "--shadow",
+        "msml,semi-hard,batch-all,ohem",
+    ]
+    assert main([*told, "--steps", "2", "--out", str(out)]) == 0
+    assert main(["train", "--resume", "--quiet", "--steps", "4", "--out", str(out)]) == 0
+    whole, cut = two_negatives.pick_rows(), Run.open(out).pick_rows()
+    assert all((whole[name] == cut[name]).all() for name in whole)
+
+
+def test_the_csv_has_a_last_column_where_picks_have_a_second_negative(two_negatives: Run, tmp_path: Path) -> None:
+    from tripletscope.export import export_picks, read_triplets_csv
+
+    export_picks(two_negatives, tmp_path / "all.csv")
+    table = read_triplets_csv(tmp_path / "all.csv")
+    assert list(table)[-2:] == ["step", "negative2_id"]
+    assert set(table["strategy"][table["negative2_id"] == ""]) == {"semi-hard"}
+    expected = two_negatives.picks(strategy="msml")["negative2"].astype(str)
+    assert sorted(table["negative2_id"][table["strategy"] == "msml"]) == sorted(expected)
+    export_picks(two_negatives, tmp_path / "one.csv", strategy="semi-hard")
+    assert list(read_triplets_csv(tmp_path / "one.csv"))[-1] == "step"
+
+
+def test_second_negatives_of_a_loop_are_checked(tmp_path: Path) -> None:
+    points, labels, slots = torch.eye(4), [0, 0, 1, 2], [torch.tensor([slot]) for slot in range(4)]
+    with Recorder(tmp_path / "run", margin=0.5, training="quadruplet") as recorder:
+        recorder.step(points, labels, ids=range(4), triplets=Triplets(*slots[:3], negative2=slots[3]))
+        for second, said in ((slots[2], "both of label 1"), (torch.tensor([4]), "one slot of the batch, 0 to 3")):
+            with pytest.raises(DataError, match=said):
+                recorder.step(points, labels, ids=range(4), triplets=Triplets(*slots[:3], negative2=second))
+    assert Run.open(tmp_path / "run").picks()["negative2"].tolist() == [3]
+    with (
+        Recorder(tmp_path / "other", margin=0.5) as recorder,
+        pytest.raises(DataError, match="have second negatives, and 'own' has none"),
+    ):
+        recorder.step(points, labels, ids=range(4), triplets=Triplets(*slots[:3], negative2=slots[3]))
 
 
 # ---- what holds for all of them
@@ -187,6 +374,7 @@ def test_a_parameter_of_the_loss_is_set_like_one_of_the_strategy() -> None:
         ({"strategy": "batch-all", "loss": "sct"}, "takes all triplets there are, and the loss 'sct' is one of listed"),
         ({"strategy": "sct", "soft_margin": True}, "the loss 'sct', which 'sct' brings along, has no soft form"),
         ({"strategy": "sct", "normalize": False}, "length 1"),
+        ({"strategy": "hardest", "loss": "msml"}, "'hardest' picks no second negatives, which the loss 'msml' needs"),
         ({"strategy": "hardest", "loss": "sct", "normalize": False}, "The loss 'sct' needs embeddings of length 1"),
     ],
 )

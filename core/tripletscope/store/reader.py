@@ -16,7 +16,7 @@ from jaxtyping import Float32, Int32, Int64
 from tripletscope.composition import canonical
 from tripletscope.errors import RunError, UnknownNameError
 from tripletscope.samples import Samples
-from tripletscope.schema import FORMAT_VERSION, FRAME_SCALARS, PLANE_CELLS, STEP_TABLES
+from tripletscope.schema import FORMAT_VERSION, FRAME_SCALARS, PLANE_CELLS, SECOND_NEGATIVE, STEP_TABLES, step_tables
 from tripletscope.store import layout
 from tripletscope.store.sample_table import complete_samples, read_samples
 from tripletscope.store.scalars import Scalars, read_scalars
@@ -275,7 +275,8 @@ class Run:
     ) -> dict[str, np.ndarray]:
         """Recorded picks as one array per column of `schema.PICKS`, in the order they were made.
 
-        anchor, positive and negative are rows of `samples`; strategy is the place in `strategies`.
+        anchor, positive and negative are rows of `samples`; strategy is the place in `strategies`. In a run with
+        second negatives there is a last column `negative2`, -1 where a pick has none.
 
         Args:
             step: of this step, or of these steps (a range is read fastest); None: of all.
@@ -327,13 +328,17 @@ class Run:
         columns = self.pick_rows(step, strategy, training)
         ids = np.asarray(self.samples.ids)
         names = np.array(self.strategies, dtype=object)
-        known = np.maximum.reduce([columns[slot] for slot in ("anchor", "positive", "negative")], initial=-1) < len(ids)
+        slots = [name for name in ("anchor", "positive", "negative", SECOND_NEGATIVE) if name in columns]
+        known = np.maximum.reduce([columns[slot] for slot in slots], initial=-1) < len(ids)
         if not known.all():
             columns = {name: column[known] for name, column in columns.items()}
         shown: dict[str, Any] = dict(columns)
         shown["strategy"] = names[columns["strategy"]] if len(names) else columns["strategy"]
         for slot in ("anchor", "positive", "negative"):
             shown[slot] = ids[columns[slot]]
+        if SECOND_NEGATIVE in columns:
+            rows = columns[SECOND_NEGATIVE]
+            shown[SECOND_NEGATIVE] = np.where(rows < 0, None, ids.astype(object)[rows] if len(ids) else None)
         return pandas.DataFrame(shown)
 
     def counts_only(self, strategy: str) -> bool:
@@ -410,7 +415,7 @@ class Run:
 
     def _table(self, name: str) -> StepTable:
         if name not in self._tables:
-            self._tables[name] = StepTable(self.path, name, STEP_TABLES[name], self.step_count - 1)
+            self._tables[name] = StepTable(self.path, name, step_tables(self.config)[name], self.step_count - 1)
         return self._tables[name]
 
     def _columns(self, name: str, first: int, last: int | None) -> dict[str, np.ndarray]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tripletscope.schema import PICKS
+from tripletscope.schema import SECOND_NEGATIVE, step_tables
 
 if TYPE_CHECKING:
     from tripletscope.store.reader import Run
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def picked_again(
     run: Run, strategy: str, steps: list[int], training: bool, params: dict[str, float]
 ) -> dict[str, np.ndarray]:
-    """What the strategy picks from the batches at these steps, as columns of `schema.PICKS`.
+    """What the strategy picks from the batches at these steps, in the columns of the run's picks.
 
     Imports torch. The batch's embedding is the recorded one, so the distances are those that were mined.
 
@@ -32,6 +32,7 @@ def picked_again(
     from tripletscope.batch import Batch
 
     pieces: list[dict[str, np.ndarray]] = []
+    schema = step_tables(run.config)["picks"]
     picker, code = strategies.get(strategy), run.strategies.index(strategy)
     for step in steps:
         embeddings = run.batch_embeddings(step)
@@ -51,9 +52,12 @@ def picked_again(
                     "negative": rows[part.negative.numpy()],
                     "d_ap": batch.distances[part.anchor, part.positive].numpy(),
                     "d_an": batch.distances[part.anchor, part.negative].numpy(),
+                    SECOND_NEGATIVE: np.full(count, -1, np.int32)
+                    if part.negative2 is None
+                    else rows[part.negative2.numpy()],
                     "weight": np.full(count, np.nan, np.float32) if part.weight is None else part.weight.numpy(),
                 }
             )
     if not pieces:
-        return {field.name: np.empty(0, field.type.to_pandas_dtype()) for field in PICKS}
-    return {field.name: np.concatenate([piece[field.name] for piece in pieces]) for field in PICKS}
+        return {field.name: np.empty(0, field.type.to_pandas_dtype()) for field in schema}
+    return {field.name: np.concatenate([piece[field.name] for piece in pieces]) for field in schema}

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from tripletscope.schema import SECOND_NEGATIVE
 from tripletscope.store import layout
 from tripletscope.store.append import AppendFile
 from tripletscope.store.arrow_message import MessageWriter
@@ -53,21 +54,28 @@ class StreamWriter(AppendFile):
 
 
 class StepTableWriter(StreamWriter):
-    """A stream of numbers without nulls, a record batch per step, written without detours.
+    """A stream of numbers, a record batch per step, written without detours as long as there are no nulls.
 
     Args:
         path: see `StreamWriter`.
-        schema: of numbers and truth values.
+        schema: of numbers and truth values. A column of second negatives is null where it is below 0.
         first_step: the step of the first batch of a new stream.
     """
 
     def __init__(self, path: Path, schema: pa.Schema, first_step: int) -> None:
         super().__init__(path, schema, first_step)
-        self._messages = MessageWriter(schema)
+        self._messages = None if SECOND_NEGATIVE in schema.names else MessageWriter(schema)
 
     def append_step(self, columns: list[np.ndarray]) -> None:
         """Nothing; the rows of the next step are in the stream."""
-        self.write(self._messages.message(columns))
+        if self._messages is not None:
+            self.write(self._messages.message(columns))
+            return
+        masks = [column < 0 if name == SECOND_NEGATIVE else None for name, column in self._named(columns)]
+        self.append([pa.array(column, mask=mask) for column, mask in zip(columns, masks, strict=True)])
+
+    def _named(self, columns: list[np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+        return zip(self._schema.names, columns, strict=True)
 
 
 class Stream:
@@ -185,7 +193,7 @@ class StepTable:
                 steps = self._packed.metadata.row_group(group).column(0).statistics
                 if steps is None or (steps.min <= last and steps.max >= first):
                     try:
-                        table = self._packed.read_row_group(group).cast(self.schema)
+                        table = self._fitted(self._packed.read_row_group(group))
                     except UNREADABLE as problem:
                         if whole:
                             raise
@@ -196,13 +204,17 @@ class StepTable:
                     yield self._cut(table, first, last)
         if self.stream is not None:
             for batch in self.stream.batches(max(first, self.packed_last + 1), last):
-                yield pa.Table.from_batches([batch]).cast(self.schema)
+                yield self._fitted(pa.Table.from_batches([batch]))
 
     def columns(self, first: int = 0, last: int | None = None) -> dict[str, np.ndarray]:
         """Column name -> array, of the steps from `first` to `last`, both included, as far as they can be read."""
         pieces = list(self.batches(first, last, whole=False))
         table = pa.concat_tables(pieces) if pieces else self.schema.empty_table()
         return {name: as_numpy(table.column(name)) for name in table.column_names}
+
+    def _fitted(self, table: pa.Table) -> pa.Table:
+        """The columns that we know; a later version may have added some."""
+        return table.select(self.schema.names).cast(self.schema)
 
     def _cut(self, table: pa.Table, first: int, last: int) -> pa.Table:
         """The rows of those steps; they lie in step order, so they are one slice."""
@@ -271,10 +283,12 @@ def _groups(pieces: Iterator[pa.Table]) -> Iterator[pa.Table]:
 
 
 def as_numpy(column: pa.ChunkedArray) -> np.ndarray:
-    """The column, which has no nulls, as one array of its own type.
+    """The column as one array of its own type; a null, which only second negatives have, is -1.
 
     By DLPack: Arrow's own `to_numpy` imports pandas, which the app's first page does without.
     """
+    if column.null_count:
+        column = column.fill_null(-1)
     if pa.types.is_boolean(column.type):  # bits in Arrow, bytes in NumPy
         return as_numpy(column.cast(pa.uint8())).astype(bool)
     chunks = [np.from_dlpack(chunk) for chunk in column.chunks if len(chunk)]

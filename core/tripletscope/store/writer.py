@@ -16,11 +16,12 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from jaxtyping import Float32, Int32
 
 from tripletscope.errors import RunError, SettingError
 from tripletscope.samples import Samples
-from tripletscope.schema import FORMAT_VERSION, STEP_TABLES
+from tripletscope.schema import FORMAT_VERSION, STEP_TABLES, step_tables
 from tripletscope.store import layout
 from tripletscope.store.append import AppendFile
 from tripletscope.store.sample_table import SampleTable
@@ -53,7 +54,7 @@ class RunWriter:
         self.open = True
         self._tables: dict[str, StepTableWriter] = {}
         with ExitStack() as opened:
-            for name, schema in STEP_TABLES.items():
+            for name, schema in step_tables(config).items():
                 self._tables[name] = StepTableWriter(layout.part_path(path, name), schema, self.committed + 1)
                 opened.callback(self._tables[name].close)
             self.heartbeat()
@@ -111,9 +112,14 @@ class RunWriter:
         try:
             scalars = read_scalars(path)
             lines = [line for line in scalars.lines if not line.get("closing")]
-            whole = min([len(lines) - 1, *(_whole_to(path, name, len(lines) - 1) for name in STEP_TABLES)])
+            whole = min(
+                [
+                    len(lines) - 1,
+                    *(_whole_to(path, name, schema, len(lines) - 1) for name, schema in step_tables(config).items()),
+                ]
+            )
             closed = len(scalars.lines) > len(lines) == whole + 1
-            _cut(path, whole, [0, *scalars.ends][len(scalars.lines) if closed else whole + 1], closed)
+            _cut(path, config, whole, [0, *scalars.ends][len(scalars.lines) if closed else whole + 1], closed)
             table = SampleTable(path)
             table.reopen(config.get("class_names"))
             try:
@@ -247,7 +253,7 @@ class RunWriter:
                     table.close()
                 self._lines.sync()
                 write_status(self.path, state, self.committed, message, sync=True)
-                for name, schema in STEP_TABLES.items():
+                for name, schema in step_tables(self.config).items():
                     pack(self.path, name, schema, self.committed)
             finally:
                 self._lines.close()
@@ -313,10 +319,10 @@ def _open_alone(path: Path) -> AppendFile:
     return file
 
 
-def _whole_to(path: Path, name: str, last_step: int) -> int:
+def _whole_to(path: Path, name: str, schema: pa.Schema, last_step: int) -> int:
     """The last step up to which this table has all steps."""
     (path / name).mkdir(exist_ok=True)
-    table = StepTable(path, name, STEP_TABLES[name], last_step)
+    table = StepTable(path, name, schema, last_step)
     if table.whole_to < 0 <= last_step:
         raise RunError(
             f"The {name} of the run {str(path)!r} are missing or damaged, so it cannot go on without losing what was "
@@ -335,7 +341,7 @@ def _require_samples(path: Path, whole: int, count: int) -> None:
         )
 
 
-def _cut(path: Path, whole: int, scalars_end: int, closed: bool) -> None:
+def _cut(path: Path, config: dict[str, Any], whole: int, scalars_end: int, closed: bool) -> None:
     """Nothing; the run's files hold the steps up to `whole`, perhaps a closing frame, and nothing else.
 
     Interrupted, it can be done again.
@@ -343,7 +349,7 @@ def _cut(path: Path, whole: int, scalars_end: int, closed: bool) -> None:
     os.truncate(path / layout.SCALARS, scalars_end)  # first: from now on nothing else is committed
     for leftover in path.rglob("*.tmp"):
         leftover.unlink()
-    for name, schema in STEP_TABLES.items():
+    for name, schema in step_tables(config).items():
         cut_table(path, name, schema, whole)
     for pattern, kept_to in (
         ("frames/step-*", whole + closed),

@@ -23,10 +23,10 @@ easy-positive.
 **Ties**: the lowest slot. **Abstains** where the batch holds a single class. An anchor without a positive has no
 triplet, so it is not counted as an abstention.
 
-**Departures.** The authors' published code leaves out positives with s > 0.9999 as duplicates, and with them the
-anchor; we keep them, and our sampler never puts one sample into a batch twice. Their vectors are normalised, and the
-loss is made of cosine similarities: other distances are converted, vectors of other lengths refused. The numbers of
-sections were not at hand to be checked.
+**Departures.** The authors' published code leaves out positives with s > 0.9999 as duplicates; we keep them, and our
+sampler never puts one sample into a batch twice. Their vectors are normalised, and the loss is made of cosine
+similarities: other distances are converted, vectors of other lengths refused. The numbers of sections were not at hand
+to be checked.
 
 **Elsewhere.** pytorch-metric-learning has the picks (`BatchEasyHardMiner("easy", "hard")`), and no such loss.
 """,

@@ -296,6 +296,37 @@ def ohem(batch: Batch, margin: float, k: float = 128) -> set[Triplet]:
     return {(a, p, n) for _, a, p, n in sorted(everything)[: int(k)]}
 
 
+def msml_picks(batch: Batch) -> set[tuple[int, int, int, int]]:
+    """(anchor, positive, negative, second negative): one at most."""
+    slots = Slots(batch)
+    alike = [(x, y) for x in range(slots.size) for y in range(x + 1, slots.size) if slots.y[x] == slots.y[y]]
+    unlike = [(x, y) for x in range(slots.size) for y in range(x + 1, slots.size) if slots.y[x] != slots.y[y]]
+    if not alike or not unlike:
+        return set()
+    far = min(alike, key=lambda pair: (-slots.d[pair], pair))
+    near = min(unlike, key=lambda pair: (slots.d[pair], pair))
+    named = [
+        (slots.d[a, n], a, n, p, other)
+        for a, p in (far, far[::-1])
+        for n, other in (near, near[::-1])
+        if slots.y[n] != slots.y[a]
+    ]
+    _, a, n, p, other = min(named)
+    return {(a, p, n, other)}
+
+
+def quadruplet_picks(batch: Batch) -> set[tuple[int, int, int, int]]:
+    """(anchor, positive, negative, second negative)."""
+    slots, picks = Slots(batch), set()
+    for a, p in slots.pairs():
+        if slots.negatives(a):
+            n = slots.nearest(a, slots.negatives(a))
+            third = [slot for slot in slots.negatives(a) if slots.y[slot] != slots.y[n]]
+            if third:
+                picks.add((a, p, n, slots.nearest(n, third)))
+    return picks
+
+
 CHANCES: dict[str, Callable[..., dict[Triplet, float]]] = {
     "random": random_chances,
     "semi-hard-random": semi_hard_random_chances,
@@ -321,6 +352,8 @@ ORACLES: dict[str, Callable[..., set[Triplet]]] = {
     "lifted": lifted,
     "ohem": ohem,
     "sct": easy_positive,
+    "msml": lambda batch, margin: {pick[:3] for pick in msml_picks(batch)},
+    "quadruplet": lambda batch, margin: {pick[:3] for pick in quadruplet_picks(batch)},
     **{name: (lambda *args, _of=of, **settings: set(_of(*args, **settings))) for name, of in CHANCES.items()},
 }
 
