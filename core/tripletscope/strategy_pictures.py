@@ -67,6 +67,8 @@ def sentence(one: Strategy) -> str:
     codes = zone_codes(torch.from_numpy(d_an - d_ap), MARGIN).numpy()
     shares = [f"{share:.0f} %" for share in _percent(np.bincount(codes, minlength=len(ZONES)))]
     told = f"Of {len(found):,} picks {shares[0]} are {ZONES[0]}, {shares[1]} {ZONES[1]} and {shares[2]} {ZONES[2]}"
+    if len(found) == 1:
+        return f"Its one pick is {ZONES[int(codes[0])]}."
     missing = one.abstained(batch, found)
     unit = "anchors" if one.granularity in ("anchor", "many") else "pairs"
     return told + (f"; {missing} of {one.units(batch)} {unit} have none." if missing else ".")
