@@ -86,8 +86,9 @@ def test_probabilities_are_scaled_by_their_largest_and_a_draw_is_possible(sphere
 
 def test_strategies_that_need_unit_vectors_are_named_with_the_reason(flat, sphere):
     answer = anchor_answer(flat, 0)
-    several = {one.name for one in strategies.all() if one.granularity == "many"}
-    assert set(answer["not_applicable"]) == {"distance-weighted"} | several
+    several = {one.name for one in strategies.all() if one.granularity in ("many", "batch")}
+    unit = {one.name for one in strategies.all() if "unit" in one.needs}
+    assert set(answer["not_applicable"]) == unit | several
     assert "several negatives" in answer["not_applicable"]["multi-similarity"]
     assert "length 1" in answer["not_applicable"]["distance-weighted"]
     assert "distance-weighted" not in answer["picks"]

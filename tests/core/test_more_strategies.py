@@ -179,8 +179,8 @@ def test_every_strategy_watches_every_run(everyone: Run) -> None:
     assert set(line["shadows"]) == {*strategies.names(), composed} - {"multi-similarity"}
     for name, told in [*line["shadows"].items(), ("multi-similarity", {"mined": line["mined"]})]:
         one = strategies.get(name)
-        rows = len(everyone.picks(step=1, strategy=name)) if one.single else 0
-        assert rows == (told["mined"] if one.single else 0), name
+        rows = len(everyone.picks(step=1, strategy=name)) if one.listed else 0
+        assert rows == (told["mined"] if one.listed else 0), name
         assert told["mined"] > 0
     assert line["mined_hard"] + line["mined_semi_hard"] + line["mined_easy"] == line["mined"]
     assert line["abstained"] is not None
@@ -205,7 +205,8 @@ def test_the_page_has_a_card_and_an_answer_for_each(everyone: Run) -> None:
     answer = anchor_answer(everyone, 0)
     single = {one.name for one in strategies.all(everyone.strategies) if one.single}
     assert set(answer["picks"]) == single
-    assert set(answer["not_applicable"]) == set(MANY)
+    assert set(answer["not_applicable"]) == {*MANY, "msml"}
+    assert answer["not_applicable"]["msml"] == "picks once for a whole batch"
     assert json.dumps([one.describe() for one in strategies.all(everyone.strategies)])
 
 

@@ -116,7 +116,7 @@ def test_numbers_of_ones_own_are_recorded(recorder: Recorder) -> None:
 
 
 def test_a_batch_without_triplets_is_a_normal_step(tmp_path: Path) -> None:
-    names = [name for name in strategies.names() if name != "distance-weighted"]
+    names = [one.name for one in strategies.all() if "unit" not in one.needs]
     none = (np.array([], int), [], torch.empty(0, dtype=torch.int64))
     with Recorder(tmp_path / "run", margin=1.0, strategies=names) as made:
         one_class = made.step(np.random.default_rng(0).normal(size=(4, 2)), [1] * 4, range(4), none, 0.0)
