@@ -152,7 +152,7 @@ def listed(rule: Rule, batch: Batch, margin: float) -> set[tuple[int, int, int]]
 
 @pytest.mark.parametrize("name", OWN)
 @given(batch=grid_batches(), margin=MARGINS)
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=10)
 def test_our_own_rules_are_the_oracles_of_our_strategies(name: str, batch: Batch, margin: float) -> None:
     one = dialects.get(name)
     assert listed(one.rule, batch, margin) == oracles.ORACLES[one.word](batch, margin)
@@ -160,7 +160,7 @@ def test_our_own_rules_are_the_oracles_of_our_strategies(name: str, batch: Batch
 
 @pytest.mark.parametrize("name", COMPOSED)
 @given(batch=grid_batches(), margin=MARGINS)
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=10)
 def test_a_rule_that_is_a_composition_picks_what_that_picks(name: str, batch: Batch, margin: float) -> None:
     one = dialects.get(name)
     assert one.pick(batch, margin=margin).to_set() == listed(one.rule, batch, margin)
@@ -168,7 +168,7 @@ def test_a_rule_that_is_a_composition_picks_what_that_picks(name: str, batch: Ba
 
 @pytest.mark.parametrize("name", [one.name for one in dialects.all() if one.rule.draws])
 @given(batch=grid_batches(), margin=MARGINS, seed=st.integers(0, 99))
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=8)
 def test_what_is_drawn_is_among_the_answers(name: str, batch: Batch, margin: float, seed: int) -> None:
     one = dialects.get(name)
     found = one.pick(batch, margin=margin, generator=torch.Generator().manual_seed(seed))

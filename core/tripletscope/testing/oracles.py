@@ -118,7 +118,7 @@ def semi_hard_random_chances(batch: Batch, margin: float) -> dict[Triplet, float
     return chances
 
 
-def log_density(d: float, dim: float) -> float:
+def log_density(d: float, dim: int) -> float:
     """Log q(d), up to a constant: Wu et al. 2017, §4."""
     inner = 1 - d * d / 4
     if d <= 0 or inner <= 0:
