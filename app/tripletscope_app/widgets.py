@@ -37,6 +37,8 @@ NOTHING = {
 #: What is looked at, for whoever wants it between two runs of the script.
 _SHOWN = "watch.shown"
 _HEARD, _MESSAGE, _TOLD = "watch.heard", "watch.message", "watch.message.for"
+#: Whether somebody has tried other parameters.
+_TRIED = "watch.tried"
 
 
 @st.cache_resource(show_spinner=False)
@@ -87,6 +89,8 @@ def settle_selection(race: Race, loaded: Loaded) -> Selection:
         tuned=state.get(state.TUNED),
     )
     remember(race, loaded, chosen)
+    if chosen.tuned:
+        st.session_state[_TRIED] = True
     return chosen
 
 
@@ -256,7 +260,8 @@ def instrument(race: Race, loaded: Loaded, chosen: Selection, told: Told) -> Non
         digests=loaded.digests,
         chosen=chosen,
         revision=state.revision(),
-        answers={d: answer for d, answer in told.answers.items() if answer is not known.get(d)},
+        # The page has recorded answers already, unless one with other parameters took their place.
+        answers={d: a for d, a in told.answers.items() if a is not known.get(d) or st.session_state.get(_TRIED)},
         asking=told.asking,
         message=told.message,
         zoom=loaded.zoom(chosen.run, chosen.step),

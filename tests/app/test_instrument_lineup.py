@@ -238,6 +238,12 @@ def test_composing_says_the_sentence_and_the_lane_comes_and_goes(open_page: Call
     wait_for(page, "!e.tripletscope.state().strategies.some(s => s.group === 'composed')")
     assert last_told(page)["composed"] is None
     assert root(page, "lane") == "random", "the sentence speaks of the trainer again"
+    # By key: Delete on the lane.
+    chooser.get_by_role("button", name="Show it as a lane").click()
+    wait_for(page, "e.tripletscope.state().strategies.some(s => s.group === 'composed')")
+    lane.focus()
+    page.keyboard.press("Delete")
+    wait_for(page, "!e.tripletscope.state().strategies.some(s => s.group === 'composed')")
 
 
 def test_what_makes_no_sense_is_refused_beside_its_axis(open_page: Callable[..., Any], crowd: str) -> None:
@@ -281,8 +287,16 @@ def test_four_at_a_time(open_page: Callable[..., Any], crowd: str) -> None:
 
 def test_a_parameter_is_tried_on_the_chosen_lane_and_undone(open_page: Callable[..., Any], crowd: str) -> None:
     page = open_page(query=crowd)
-    assert page.locator(".ts-tune").is_hidden(), "random has none"
-    opened(page).locator("[data-strategy=extra-0]").click()
+    chooser = opened(page)
+    chooser.locator("[data-strategy=extra-0]").click()
+    page.locator(".ts-lane-name[data-lane=extra-0]").click()
+    # Without an engine, in an exported page, there is nobody to ask.
+    assert page.locator(".ts-tune").is_hidden()
+    assert chooser.get_by_role("button", name="Compose your own").is_hidden()
+    page.evaluate("told => harness.news({composer: told})", {**composer(), "commands": {}})
+    expect(page.locator(".ts-tune")).to_be_visible()
+    page.locator(".ts-lane-name[data-lane=random]").click()
+    expect(page.locator(".ts-tune")).to_be_hidden()  # it has no parameter
     page.locator(".ts-lane-name[data-lane=extra-0]").click()
     field = page.locator(".ts-tune").get_by_label("n", exact=True)
     assert field.input_value() == "3"
@@ -295,7 +309,7 @@ def test_a_parameter_is_tried_on_the_chosen_lane_and_undone(open_page: Callable[
     expect(field).to_have_attribute("aria-invalid", "true")
     assert field.get_attribute("title") == "a whole number from 1 to 9"
     assert last_told(page)["tuned"] == [["extra-0", "n", 5]], "what is out of range is not asked"
-    page.locator(".ts-tune .ts-margin-reset").click()
+    page.locator(".ts-tune-reset").click()
     wait_for(page, "e.tripletscope.state().tuned === null")
     assert last_told(page)["tuned"] is None
     assert field.input_value() == "3"

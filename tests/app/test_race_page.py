@@ -18,6 +18,7 @@ from streamlit.testing.v1 import AppTest
 from tests.app.test_racing import FAKE
 
 from tripletscope import datasets
+from tripletscope.composition import parse
 from tripletscope.config import TrainConfig
 from tripletscope.errors import DataError
 from tripletscope.store.reader import Run
@@ -25,7 +26,7 @@ from tripletscope_app import widgets
 from tripletscope_app.racing import check, chips, flaw_pictures, form, office, pictures_zip, presets, view
 from tripletscope_app.racing.check import frames_of
 from tripletscope_app.racing.estimate import Paced
-from tripletscope_app.racing.plan import race
+from tripletscope_app.racing.plan import race, read, write
 from tripletscope_app.racing.starting import seconds_and_bytes
 from tripletscope_app.racing.view import Wanted
 from tripletscope_app.racing.yard import Yard
@@ -59,7 +60,8 @@ def asked(monkeypatch):
         found["questions"].append((dict(settings), list(strategies), list(seeds)))
         future = Future()
         refusals = [{"field": field, "text": text} for field, text in found["refusals"]]
-        future.set_result({**ANSWER, "refusals": refusals})
+        paced = {**ANSWER["paced"], **{name: ANSWER["paced"][NAMES[0]] for name in strategies if name not in NAMES}}
+        future.set_result({**ANSWER, "refusals": refusals, "paced": paced})
         return future
 
     monkeypatch.setattr(widgets.Helper, "check", answer)
@@ -429,3 +431,29 @@ def test_a_preset_trains_on_what_was_recorded(place):
     )
     assert data.digest == run.config["data"]["digest"]
     assert view.DATA.read(view.DATA.write(values[view.DATA.key])) == values[view.DATA.key], "a link brings it along"
+
+
+def test_a_composed_strategy_races_and_one_that_makes_no_sense_is_refused_beside_its_axis(app, asked):
+    app.run()
+    assert not app.exception
+    app.selectbox(key="race.compose.negative").set_value("farthest").run()
+    app.selectbox(key="race.compose.fallback").set_value("nearest").run()
+    made = parse("pair:all, negative:farthest, lower:positive, upper:margin, fallback:nearest")
+    assert made.summary in words(app)
+    app.button(key="race.compose.add").click().run()
+    assert not app.exception
+    assert asked["questions"][-1][1] == ["random", "semi-hard", "batch-hard", made.name]
+    assert app.pills[0].value == ["random", "semi-hard", "batch-hard", made.name]
+    assert any(made.title in text for text in words(app)), "and the form says what it does"
+    assert app.button(key="race.compose.add").disabled
+    longest = race(TrainConfig(), [made.name], [0, 1], title="Mine")
+    write(Path(), longest)
+    assert read(Path()) == longest, "its name is long, and several seeds make it longer"
+    # In a link, like any other.
+    other = AppTest.from_function(page, default_timeout=WAIT)
+    other.query_params.update({"v": "1", "strategies": f"random.{made.name}"})
+    other.run()
+    assert other.pills[0].value == ["random", made.name]
+    app.selectbox(key="race.compose.lower").set_value("margin").run()
+    assert any(text.startswith("The axis upper is 'margin'") for text in words(app))
+    assert not [button for button in app.button if button.key == "race.compose.add"]

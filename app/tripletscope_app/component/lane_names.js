@@ -126,7 +126,15 @@ export function createLaneNames({ layer, state, actions }) {
     layer.append(element);
     if (!strategy.composed || !actions.removeComposed) return { element, strategy, said: "" };
     element.toggleAttribute("data-composed", true);
-    const remove = h("button", { type: "button", class: "ts-lane-remove", "aria-label": `remove ${strategy.title}`, title: "remove this strategy, which was composed here" }, "\u00d7");
+    // The lane is the stop of the Tab key, and Delete on it does the same: a target this low is for the pointer.
+    element.setAttribute("aria-keyshortcuts", "Delete");
+    element.addEventListener("keydown", (event) => {
+      if (event.key !== "Delete") return;
+      event.preventDefault();
+      rows[Math.max(0, rows.findIndex((row) => row.strategy === strategy) - 1)]?.element.focus();
+      actions.removeComposed(strategy.name);
+    });
+    const remove = h("button", { type: "button", class: "ts-lane-remove", tabindex: "-1", "aria-label": `remove ${strategy.title}`, title: "remove this strategy, which was composed here (Delete)" }, "\u00d7");
     remove.addEventListener("click", () => actions.removeComposed(strategy.name));
     layer.append(remove);
     return { element, strategy, remove, said: "" };

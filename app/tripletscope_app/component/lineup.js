@@ -138,7 +138,7 @@ export function createLineup({ state, actions }) {
   }
 
   state.subscribe((s, changed) => {
-    if (!s.theme || !touches(changed, "known", "strategies", "theme", "chooser", "lineup", "composed", "news", "lane", "run", "runs")) return;
+    if (!s.theme || !touches(changed, "known", "strategies", "theme", "chooser", "lineup", "composed", "engine", "lane", "run", "runs")) return;
     setText(count, `${s.strategies.length} of ${s.known.length} strategies`);
     button.hidden = s.known.length < 2;
     button.setAttribute("aria-expanded", String(Boolean(s.chooser)));
@@ -148,6 +148,7 @@ export function createLineup({ state, actions }) {
     if (closes && element.contains(element.getRootNode().activeElement)) button.focus();
     if (!s.chooser) return;
     show.hidden = s.chooser !== "show";
+    tabs.compose.hidden = !s.engine;
     for (const [name, tab] of Object.entries(tabs)) tab.setAttribute("aria-pressed", String(name === s.chooser));
     const wanted = `${s.known.map(({ name, group }) => `${name}/${group}`).join()}/${s.theme.key}`;
     if (wanted !== key) {

@@ -23,7 +23,7 @@ import { panelFiles, tableWith, unitOf } from "./watch_files.js";
 
 const SLIDE = 260; // ms for the zones to slide to another positive
 // What redraws the ruler, and what only lights something on it.
-const RULER_DRAWN_BY = ["run", "runs", "frame", "anchor", "positive", "answers", "lane", "theme", "size", "sprites", "strategies", "message", "notes", "others", "playing", "dragging", "margin", "lanes", "tuned"];
+const RULER_DRAWN_BY = ["run", "runs", "frame", "anchor", "positive", "answers", "lane", "theme", "size", "sprites", "strategies", "message", "notes", "others", "playing", "dragging", "margin", "lanes", "tuned", "engine"];
 const RULER_LIT_BY = ["hover", "pinned", "hoverClasses", "focus"];
 
 export function createRuler({ state, actions, sprites, lineup }) {

@@ -3,7 +3,7 @@ import { h } from "./dom.js";
 
 export function createTune({ state, actions }) {
   const fields = h("span", { class: "ts-tune-fields" });
-  const reset = h("button", { type: "button", class: "ts-margin-reset", title: "the values that the run, or the strategy, has by itself" }, "reset");
+  const reset = h("button", { type: "button", class: "ts-tune-reset", title: "the values that the run, or the strategy, has by itself" }, "reset");
   const element = h("div", { class: "ts-tune", role: "group", hidden: true }, fields, reset);
   let key = "";
   let inputs = [];
@@ -40,7 +40,7 @@ export function createTune({ state, actions }) {
     element,
     /** Over the lanes, at the right end of the row with their heading. */
     place(s, strategy, box) {
-      element.hidden = !strategy?.params?.length || !actions.tune;
+      element.hidden = !strategy?.params?.length || !s.engine;
       if (element.hidden) return;
       const wanted = strategy.name;
       if (wanted !== key) build(strategy);

@@ -49,6 +49,7 @@ function createInstrument(parent) {
     // ones. composed: names of strategies made here. tuned: [strategy, parameter, value] of what is tried. chooser: open at
     // "show" or "compose", or null.
     known: [], groups: {}, lineup: null, composed: null, tuned: null, chooser: null,
+    engine: Boolean(newsBoard().composer), // there is one to ask what a new strategy would pick; an exported page has none
     hoverFrame: null, hoverClasses: null, // a frame, and [anchor class, negative class or null], under the pointer anywhere
     playing: false, dragging: false, notes: true, others: true, hoverLane: null, steered: false, camera: { x: 0, y: 0, zoom: 1 }, theme: null, zoneColours: null,
   });
@@ -354,7 +355,7 @@ function createInstrument(parent) {
 
   const onAside = () => state.set({ asides: { ...asideShelf() }, layouts: { ...layoutShelf() } });
   const onNews = () => {
-    state.set({ news: { ...newsBoard() } });
+    state.set({ news: { ...newsBoard() }, engine: Boolean(newsBoard().composer) });
     takeCast(newsBoard().casts?.[castName]);
     adopt();
   };

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from tripletscope import datasets
+from tripletscope import composition, datasets
 from tripletscope.datasets.base import DataSet, Dial
 from tripletscope.errors import TripletscopeError
 from tripletscope.store.shelf import grown
@@ -28,6 +28,8 @@ _ACROSS = 3
 #: Until the helper has said what there is.
 _MODELS = {"linear": "one linear map", "mlp": "MLP with one hidden ReLU layer", "cnn": "CNN with two stride-2 layers"}
 _OWN, _TURN, _REFUSED = "race.own", "race.own.turn", "race.own.refused"
+#: What the composer opens on: semi-hard, of which every axis can be changed.
+_USUAL = {"positive": "all", "negative": "nearest", "lower": "positive", "upper": "margin"}
 #: Where uploads are kept, below the folder of runs: a race that goes on reads them again.
 UPLOADS = ".uploads"
 
@@ -344,7 +346,12 @@ def _cards(told: Mapping[str, Any] | None) -> list[dict[str, Any]]:
         known = opened[0].get("strategies", []) if opened else []
     names = {card["name"] for card in known}
     chosen = {*view.get(view.STRATEGIES), *view.get(view.SHADOWS)} - names
-    extra = [{"name": name, "title": name, "order": 1000, "summary": ""} for name in sorted(chosen)]
+    extra = [
+        composition.parse(name).card
+        if composition.is_composition(name)
+        else {"name": name, "title": name, "order": 1000, "summary": ""}
+        for name in sorted(chosen)
+    ]
     return sorted([*known, *extra], key=lambda card: (card["order"], card["name"]))
 
 
@@ -358,6 +365,8 @@ def _strategies(told: Mapping[str, Any] | None) -> None:
     if words:
         with st.container(key="race-note-strategies"):
             st.text("\n".join(words))
+    with st.expander("Compose a strategy of your own"):
+        _composer()
     with st.expander("Shadows: strategies that only watch"):
         _pills(view.SHADOWS, list(titles), titles)
         st.html(
@@ -365,6 +374,42 @@ def _strategies(told: Mapping[str, Any] | None) -> None:
             "training stays what it is, bit by bit.</p>"
         )
     field_of(told, "shadow")
+
+
+def _composer() -> None:
+    """A choice on every axis; what makes no sense is refused beside its axis, the rest can race."""
+    columns = [*st.columns(2), *st.columns(3)]
+    chosen: dict[str, str] = {}
+    for column, (axis, (title, values)) in zip(columns, composition.WORDS.items(), strict=True):
+        with column, st.container(key=f"race-axis-{axis}"):
+            st.session_state.setdefault(f"race.compose.{axis}", _USUAL.get(axis, "none"))
+            chosen[axis] = st.selectbox(
+                f"{title} ({'pair / anchor' if axis == 'positive' else axis})",
+                list(values),
+                format_func=lambda value, words=values: f"{value} – {words[value]}",
+                key=f"race.compose.{axis}",
+            )
+    refused = None
+    try:
+        made = composition.parse(composition.Composition(**chosen).text)
+    except composition.CompositionError as error:
+        refused = error
+    if refused is not None:
+        place = list(composition.WORDS).index(refused.axis)
+        with columns[place], st.container(key=f"race-refused-compose-{refused.axis}"):
+            st.text(f"{refused.reason[0].upper()}{refused.reason[1:]}.")
+        return
+    racing = tuple(view.get(view.STRATEGIES))
+    st.text(made.summary)
+    st.code(made.text, language=None)
+    st.button(
+        "Let it race",
+        key="race.compose.add",
+        disabled=made.name in racing,
+        help="It races already." if made.name in racing else None,
+        on_click=view.put,
+        args=({view.STRATEGIES: (*racing, made.name)},),
+    )
 
 
 def _model(told: Mapping[str, Any] | None) -> None:

@@ -19,7 +19,8 @@ from tripletscope.store import layout
 
 FILE = "plan.json"
 VERSION = 1
-_NAME = re.compile(r"[\w][\w.+-]{0,79}")
+# A composed strategy's name says every choice, and several seeds add theirs.
+_NAME = re.compile(r"[\w][\w.+-]{0,119}")
 
 
 @dataclass(frozen=True)
