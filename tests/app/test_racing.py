@@ -87,7 +87,7 @@ def yards(tmp_path):
         yard.close()
 
 
-def until(condition, patience=60.0):
+def until(condition, patience=240.0):
     end = time.monotonic() + patience
     while not (found := condition()):
         assert time.monotonic() < end, "it did not happen in time"
