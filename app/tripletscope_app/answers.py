@@ -229,6 +229,17 @@ class Helper:
         question = {"ask": "seek", "run": path, "what": what, "step": step, "anchor": anchor, "margin": margin}
         return self._remembered((digest, what, step, anchor, margin), question, self._quick)
 
+    def dialects(self, path: str, digest: str, **about: Any) -> Future[Reply]:
+        """What other libraries would pick under a word (see analysis/dialect_picks), or {"error"}.
+
+        Args:
+            path: of the run folder.
+            digest: of the run's content.
+            **about: anchor, step, positive, word and margin.
+        """
+        name = (digest, "dialects", *sorted(about.items()))
+        return self._remembered(name, {"ask": "dialects", "run": path, **about}, self._quick)
+
     def aside(self, path: str, digest: str) -> Future[Reply]:
         """The run's numbers over time, written to a file: {"path"} or {"error"}. Takes seconds, and no click waits."""
         name = (digest, "aside")
@@ -367,6 +378,13 @@ def _seek(question: dict[str, Any]) -> Reply:
     return {"found": None if found is None else {"anchor": found[0], "positive": found[1]}}
 
 
+def _dialects(question: dict[str, Any]) -> Reply:
+    from tripletscope.analysis.dialect_picks import dialect_picks
+
+    told = {name: question[name] for name in ("anchor", "step", "positive", "word", "margin")}
+    return dialect_picks(opened(question["run"]), **told)
+
+
 def _aside(question: dict[str, Any]) -> Reply:
     from tripletscope_app.asides import write_aside
 
@@ -406,6 +424,7 @@ def _compare(question: dict[str, Any]) -> Reply:
 QUESTIONS: dict[str, Callable[[dict[str, Any]], Reply]] = {
     "answer": _answer,
     "seek": _seek,
+    "dialects": _dialects,
     "aside": _aside,
     "share": _share,
     "check": _check,

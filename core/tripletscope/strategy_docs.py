@@ -35,7 +35,8 @@ label. A strategy **abstains** where it finds nothing to pick; that is counted, 
 
 Among equals the lowest slot is picked. Strategies that draw by chance take a seeded generator and can tell the
 probability of every slot. Every one of them is held to a plain-loop version of its definition in
-`core/tripletscope/testing/oracles.py`.
+`core/tripletscope/testing/oracles.py`; a miner of your own can be held to the same ([how](testing-a-miner.md)). What
+libraries do under the same words is in [dialects.md](dialects.md).
 
 ## How are the pictures to be read?
 

@@ -6,6 +6,7 @@ import streamlit as st
 
 from tripletscope_app import component, gallery, live, loaders, projections, state, widgets
 from tripletscope_app.asides_view import bring_asides
+from tripletscope_app.libraries import libraries_table
 from tripletscope_app.loaders import Loaded, Race
 from tripletscope_app.share.film_panel import film_panel
 
@@ -66,6 +67,7 @@ def _instrument(race: Race, loaded: Loaded) -> None:
     widgets.run_notes(loaded)
     widgets.step_button(loaded, chosen)
     widgets.candidates_table(loaded, chosen, told)
+    libraries_table(loaded, chosen)
     projections.wake()
 
 

@@ -143,10 +143,19 @@ class Comparison:
 
     def _sentence(self, one: Dialect, theirs: Rule, axes: tuple[str, ...], pair: Pair) -> str:
         mine = self.rule_of(self.dialects[0])
-        # That an anchor is asked once goes without saying where it is said which positive it takes.
-        told = [axis for axis in axes if axis != "units" or "positive" not in axes]
-        reasons = together([meaning(axis, getattr(theirs, axis)) for axis in told], "and")
-        return f"{self.deed(theirs, pair)} where ours {self.deed(mine, pair)}: {reasons}."
+        return f"{self.deed(theirs, pair)} where ours {self.deed(mine, pair)}: {_reasons(theirs, axes)}."
+
+    def why(self, column: Column, pair: Pair) -> str:
+        """Why a dialect answers otherwise than we do for that anchor and positive, as half a sentence; "" if as we do.
+
+        Example:
+            >>> from tripletscope.dialects.samples import CLOCKS
+            >>> found = Comparison("semi-hard", CLOCKS["clock"].batch, 1.0, names=CLOCKS["clock"].names)
+            >>> found.why(found.columns[4], (0, 2))
+            'it falls back to the farthest negative where nothing fits'
+        """
+        axes = next((one.axes for one in column.differences if pair in one.pairs), ())
+        return _reasons(column.rule, axes) if axes else ""
 
     def deed(self, rule: Rule, pair: Pair) -> str:
         """What a rule does for that anchor and positive, in a few words."""
@@ -225,6 +234,12 @@ class Comparison:
             "by": answer.by if answer else "",
             "chance_of_positive": answer.likely if answer else 0.0,
         }
+
+
+def _reasons(theirs: Rule, axes: tuple[str, ...]) -> str:
+    # That an anchor is asked once goes without saying where it is said which positive it takes.
+    told = [axis for axis in axes if axis != "units" or "positive" not in axes]
+    return together([meaning(axis, getattr(theirs, axis)) for axis in told], "and")
 
 
 def _heart(answer: Answer | None) -> tuple[tuple[int, ...], bool, float] | None:
