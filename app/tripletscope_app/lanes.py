@@ -24,6 +24,7 @@ GROUPS = {
     "composed": "Composed here",
     "pair": "One negative for every pair",
     "anchor": "One pair for every anchor",
+    "batch": "One triplet of the whole batch",
     "lot": "Drawn by lot",
     "several": "Several negatives at once",
 }
@@ -47,9 +48,10 @@ def group_of(card: Mapping[str, Any]) -> str:
         >>> group_of({"granularity": "anchor", "stochastic": True}), group_of({"granularity": "anchor"})
         ('lot', 'anchor')
     """
-    if card.get("granularity") not in ("pair", "anchor"):
+    granularity = str(card.get("granularity"))
+    if granularity not in ("pair", "anchor", "batch"):
         return "several"
-    return "lot" if card.get("stochastic") else str(card["granularity"])
+    return "lot" if card.get("stochastic") else granularity
 
 
 def company(

@@ -37,7 +37,7 @@ def test_those_that_train_lead_and_every_strategy_stands_in_one_group() -> None:
         (lane,) = [lane for lane in lanes if lane["name"] == record.name]
         if record.name in RACE:
             assert lane["group"] == "trained"
-        elif record.granularity not in ("pair", "anchor"):
+        elif record.granularity in ("many", "all"):
             assert lane["group"] == "several"
         else:
             assert lane["group"] == ("lot" if record.stochastic else record.granularity)
