@@ -86,7 +86,7 @@ class TrainConfig:
     loss: str | None = _option(
         None,
         "text",
-        "triplet, sct, msml or quadruplet (default: what the strategy brings along, else triplet)",
+        "triplet, sct, msml, quadruplet or triplet-center (default: what the strategy brings along, else triplet)",
         "NAME",
     )
     soft_margin: bool = _option(False, "switch", "ln(1 + exp(-gap)) in place of the hinge")

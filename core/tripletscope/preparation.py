@@ -58,6 +58,7 @@ class Setup:
     params: Mapping[str, float]  # of the strategy, as given
     cost: Loss
     cost_params: Mapping[str, float]  # of the loss, all of them
+    centres: nn.Parameter | None  # one for every class, for a loss that learns them
     shadows: tuple[str, ...]
     left_out: tuple[str, ...]  # strategies that "all" could not include, because the space rules them out
     features: Float[Tensor, "N ..."]
@@ -71,8 +72,8 @@ class Setup:
         return self.features[rows].to(self.device)
 
     def pick(self, batch: Batch, step: int) -> Triplets | None:
-        """What the training strategy picks at this step; None for batch-all, which is never listed."""
-        if self.strategy.granularity == "all":
+        """What the training strategy picks at this step; None where nothing is listed: batch-all, learned centres."""
+        if self.strategy.granularity == "all" or self.cost.centres:
             return None
         chance = generator(self.config.seed, "strategy", self.strategy.name, step)
         return self.strategy.pick(batch, margin=self.config.margin, generator=chance, **self.params)
@@ -86,8 +87,23 @@ class Setup:
     ) -> Cost:
         """What the picks cost, or all eligible triplets where there is no list; 0 where there are none."""
         config = self.config
-        seen = Learning(distances, labels, triplets, config.margin, config.distance, config.soft_margin, embeddings)
+        seen = Learning(
+            distances,
+            labels,
+            triplets,
+            config.margin,
+            config.distance,
+            config.soft_margin,
+            embeddings,
+            self.centre_points(),
+        )
         return self.cost.function(seen, **self.cost_params)
+
+    def centre_points(self) -> Float[Tensor, "C D"] | None:
+        """The learned centres as the loss sees them, of length 1 where the embeddings are; None without any."""
+        if self.centres is None:
+            return None
+        return nn.functional.normalize(self.centres, dim=1) if self.config.normalize else self.centres
 
     def probe(self) -> tuple[Float[Tensor, "M D"], Ids]:
         """The probe set as the network sees it now, in eval mode, and its ids."""
@@ -107,6 +123,7 @@ class Setup:
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "sampler": self.sampler.state(),
+            **({} if self.centres is None else {"centres": self.centres.detach()}),
         }
 
     def restore(self, checkpoint: dict[str, Any]) -> int:
@@ -114,6 +131,9 @@ class Setup:
         self.network.load_state_dict(checkpoint["network"])
         self.optimiser.load_state_dict(checkpoint["optimiser"])
         self.sampler.set_state(checkpoint["sampler"])
+        if self.centres is not None:
+            with torch.no_grad():
+                self.centres.copy_(checkpoint["centres"])
         return int(checkpoint["step"])
 
     def describe(self) -> dict[str, Any]:
@@ -143,7 +163,12 @@ class Setup:
             },
             "normalized": config.normalize,
             "soft_margin": config.soft_margin,
-            "loss": {"name": self.cost.name, "title": self.cost.title, "values": dict(self.cost_params)},
+            "loss": {
+                "name": self.cost.name,
+                "title": self.cost.title,
+                "values": dict(self.cost_params),
+                **({"centres": True} if self.cost.centres else {}),
+            },
             "classes_per_batch": config.classes_per_batch,
             "samples_per_class": config.samples_per_class,
             "steps": config.steps,
@@ -192,6 +217,10 @@ def prepare(config: TrainConfig, data: LabelledData) -> Setup:
     )
     weights = b"".join(value.numpy().astype("<f4").tobytes() for value in network.state_dict().values())
     network.to(device)
+    centres = random_centres(cost, len(data.samples.class_names), config, device)
+    values = cost.settings(cost_params)
+    groups: list[dict[str, Any]] = [{"params": list(network.parameters())}]
+    groups += [] if centres is None else [{"params": [centres], "lr": values["centre_lr"]}]
     # Balanced over the classes that the samples are really of: the probe set is there to measure.
     probe_rows = choose_probe(data.samples.true_or_given_labels, config.seed)
     return Setup(
@@ -202,12 +231,13 @@ def prepare(config: TrainConfig, data: LabelledData) -> Setup:
         device=device,
         model=model,
         network=network,
-        optimiser=torch.optim.Adam(network.parameters(), lr=config.lr),
+        optimiser=torch.optim.Adam(groups, lr=config.lr),
         sampler=sampler,
         strategy=strategy,
         params=params,
         cost=cost,
-        cost_params=cost.settings(cost_params),
+        cost_params=values,
+        centres=centres,
         shadows=shadows,
         left_out=left_out,
         features=torch.from_numpy(np.ascontiguousarray(data.features)),
@@ -247,6 +277,11 @@ def choose_loss(strategy: Strategy, config: TrainConfig) -> Loss:
         raise SettingError(
             f"{strategy.name!r} takes all triplets there are, and {whose} is one of listed picks: {otherwise}."
         )
+    if chosen.centres and strategy.loss != chosen.name:
+        raise SettingError(
+            f"{whose[0].upper()}{whose[1:]} learns from centres and from nobody's picks, so it goes with the "
+            f"strategy of that name only: use --strategy {chosen.name}, or {otherwise}."
+        )
     if chosen.second and not strategy.second:
         raise SettingError(f"{strategy.name!r} picks no second negatives, which {whose} needs: {otherwise}.")
     if config.soft_margin and not chosen.soft:
@@ -258,6 +293,14 @@ def choose_loss(strategy: Strategy, config: TrainConfig) -> Loss:
             f"{whose[0].upper()}{whose[1:]} needs embeddings of length 1: leave out --no-normalize, or {otherwise}."
         )
     return chosen
+
+
+def random_centres(cost: Loss, classes: int, config: TrainConfig, device: torch.device) -> nn.Parameter | None:
+    """A point for every class, drawn from a stream of its own; None for a loss without centres."""
+    if not cost.centres:
+        return None
+    drawn = torch.randn(classes, config.dim, generator=generator(config.seed, "centres"))
+    return nn.Parameter(drawn.to(device))
 
 
 def split_parameters(
@@ -281,7 +324,7 @@ def choose_shadows(config: TrainConfig) -> tuple[tuple[str, ...], tuple[str, ...
     Example:
         >>> watching, left_out = choose_shadows(TrainConfig(shadow=("all",), normalize=False))
         >>> len(watching), left_out
-        (21, ('distance-weighted', 'sct'))
+        (22, ('distance-weighted', 'sct'))
     """
     named = tuple(name for name in dict.fromkeys(config.shadow) if name not in (config.strategy, "all"))
     for name in named:

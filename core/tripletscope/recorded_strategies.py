@@ -9,7 +9,7 @@ from tripletscope.batch import Batch
 from tripletscope.composition import canonical
 from tripletscope.errors import DataError, SettingError
 from tripletscope.seeding import generator
-from tripletscope.step_record import FalseCounts, PickNumbers, StepPicks, as_triplets, false_counts
+from tripletscope.step_record import FalseCounts, PickNumbers, StepPicks, Unlisted, as_triplets, false_counts
 from tripletscope.strategies import STRATEGIES, Strategy
 from tripletscope.triplets import Triplets, count_zones
 from tripletscope.zones import ZoneCounts
@@ -86,7 +86,7 @@ class RecordedStrategies:
 
         Args:
             picks: of the step, empty.
-            given: the training picks; None where the loop has none to give.
+            given: the training picks; None where the loop has none to give; `Unlisted` where they are no samples.
             zones: of all eligible triplets, if they have been counted.
             step: decides the draws.
         """
@@ -100,7 +100,7 @@ class RecordedStrategies:
             tables[counted].add(self.codes[name], name == self.training and given is not None, found)
             pickers[counted][name] = picker
 
-        if given is not None and self.training != ALL:
+        if given is not None and self.training != ALL and not isinstance(given, Unlisted):
             found = as_triplets(given, batch, step)
             if found.negative2 is not None and not self.second and self.training not in self.counted:
                 raise DataError(
@@ -122,6 +122,8 @@ class RecordedStrategies:
         if ALL in self.codes:
             false = None if picks.truth is None else false_counts(batch, picks.truth)
             numbers[ALL] = _everything(batch, zones or count_zones(batch, self._margin), false)
+        if isinstance(given, Unlisted):
+            return given.numbers(self._margin), numbers
         trained = numbers.pop(self.training, None) if given is not None or self.training == ALL else None
         return trained, numbers
 

@@ -14,7 +14,8 @@ from typing import Any, SupportsFloat
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int32
+from jaxtyping import Float, Float32, Int32
+from torch import Tensor
 
 import tripletscope
 from tripletscope.batch import Batch
@@ -27,6 +28,7 @@ from tripletscope.schema import SCALARS
 from tripletscope.step_record import (
     PickNumbers,
     StepPicks,
+    Unlisted,
     as_embeddings,
     batch_columns,
     false_counts,
@@ -128,6 +130,7 @@ class Recorder:
         self._next_frame = next(self._scheduled, -1)
         self._frame_rows, self._frame_dim = self._writer.read_frame_rows(), self._writer.read_frame_dim()
         self._pending: Float32[np.ndarray, "n D"] | None = None
+        self._centres: Float[Tensor, "C D"] | None = None
         self._probe: Probe | None = None
         self._event = False
         self._collapsed = any((line.get("spread") or 1.0) < COLLAPSED for line in self._writer.lines)
@@ -219,6 +222,8 @@ class Recorder:
         probe: Probe | None = None,
         seconds: Mapping[str, float] | None = None,
         active: int | None = None,
+        unlisted: tuple[Any, Any] | None = None,
+        centres: Any = None,
         **scalars: Any,
     ) -> dict[str, Any]:
         """The recorded line; the step is on disk. Call it after the forward pass, before the update.
@@ -236,6 +241,9 @@ class Recorder:
             seconds: how long parts of the step took, for the record.
             active: how many of the triplets have a part in the gradient, where the loss is not the triplet loss; by
                 default those with gap < margin, or with the soft margin all.
+            unlisted: instead of triplets: d(a,p) and d(a,n) of what is trained on, where positives and negatives are no
+                samples of the batch but, say, centres of classes. They are counted, and no rows are recorded.
+            centres: (C, D), learned centres of the classes in the order of their numbers; kept where a frame is.
             **scalars: numbers of your own, recorded under their names.
 
         Raises:
@@ -266,7 +274,9 @@ class Recorder:
         spread = picks.mean_distance / self.margin
         require_finite(points, now, spread if batch.size > 1 else float(points.sum()))
         zones = count_zones(batch, self.margin) if self._counts else None
-        trained, shadows = self._strategies.pick(picks, triplets, zones, now)
+        learnt = triplets if unlisted is None else Unlisted.of(*unlisted)
+        trained, shadows = self._strategies.pick(picks, learnt, zones, now)
+        self._centres = None if centres is None else as_embeddings(centres, now)
         due = self.frame_due
         if spread < COLLAPSED and not self._collapsed:
             due = self._collapsed = self._event = True
@@ -274,7 +284,7 @@ class Recorder:
             due = self._starved = self._event = True
         if due and probe is not None and self._pending is None:
             self.frame(*probe())
-        line = self._line(loss, zones, trained, picks, spread, scalars, seconds, shadows, active)
+        line = self._line(loss, zones, trained, picks, spread, scalars, seconds, shadows, active, learnt)
         self._writer.write_step(
             now,
             batches=batch_columns(now, slot_rows, codes),
@@ -283,6 +293,7 @@ class Recorder:
             scalars=line,
             frame=self._pending,
             batch_embeddings=points.cpu().numpy() if due or self._pending is not None else None,
+            centres=self._kept_centres(),
         )
         # Without a probe the frame of an event comes one step late: the loop sees `frame_due` then.
         self._event = self._event and self._pending is None
@@ -290,7 +301,13 @@ class Recorder:
         self._next += 1
         return line
 
-    def frame(self, embeddings: Any, ids: Any = None, labels: Any = None, *, rows: Any = None) -> None:
+    def _kept_centres(self) -> Float32[np.ndarray, "C D"] | None:
+        """The centres that belong to the pending frame."""
+        return None if self._pending is None or self._centres is None else self._centres.cpu().numpy()
+
+    def frame(
+        self, embeddings: Any, ids: Any = None, labels: Any = None, *, rows: Any = None, centres: Any = None
+    ) -> None:
         """Nothing; the probe set's embedding belongs to the step that is recorded next, or to the end of the run.
 
         Args:
@@ -298,6 +315,7 @@ class Recorder:
             ids: of the n samples.
             labels: of the n samples, needed for those that no batch has had yet.
             rows: instead of ids: their places in the `samples` given to the Recorder.
+            centres: (C, D), learned centres of the classes; those given to `step` count where it has some.
 
         Raises:
             DataError: not finite, or other samples than at the first frame.
@@ -326,6 +344,8 @@ class Recorder:
             )
         self._frame_dim = points.shape[1]
         self._pending = points.cpu().numpy()
+        if centres is not None:
+            self._centres = as_embeddings(centres, self._next)
 
     def _who(
         self, count: int, labels: Any, ids: Any, rows: Any
@@ -361,6 +381,7 @@ class Recorder:
         seconds: Mapping[str, float] | None,
         shadows: dict[str, PickNumbers],
         active: int | None,
+        learnt: Any,
     ) -> dict[str, Any]:
         """The line of scalars.jsonl."""
         framed = self._pending is not None
@@ -389,7 +410,8 @@ class Recorder:
             line["eligible_false_negatives"], line["eligible_false_positives"] = blind.negatives, blind.positives
         line["spread"], line["mean_distance"] = number(spread), number(spread * self.margin)
         if trained is not None and self._strategies.training not in self._strategies.counted:
-            line["mean_d_ap"], line["mean_d_an"] = picks.means(0)
+            unlisted = isinstance(learnt, Unlisted)
+            line["mean_d_ap"], line["mean_d_an"] = learnt.means if unlisted else picks.means(0)
         if framed:
             line |= self._frame_numbers()
         if seconds:
@@ -469,7 +491,9 @@ class Recorder:
                     "frame": True,
                 }
                 line["loss"] = None
-                self._writer.write_closing(self._next, line | self._frame_numbers(), self._pending)
+                self._writer.write_closing(
+                    self._next, line | self._frame_numbers(), self._pending, self._kept_centres()
+                )
                 self._pending = None
         self._writer.close(state, message)
 

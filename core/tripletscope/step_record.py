@@ -15,7 +15,7 @@ from tripletscope.batch import Batch
 from tripletscope.errors import DataError
 from tripletscope.strategies.base import Strategy
 from tripletscope.triplets import Triplets
-from tripletscope.zones import EASY, HARD, PlaneHistogram, ZoneCounts, zone_codes_numpy
+from tripletscope.zones import EASY, HARD, SEMI_HARD, PlaneHistogram, ZoneCounts, zone_codes_numpy
 
 Slots = Int64[np.ndarray, " T"]
 
@@ -76,6 +76,31 @@ class PickNumbers:
         if self.false is not None:
             entry |= {"false_negatives": self.false.negatives, "false_positives": self.false.positives}
         return entry
+
+
+@dataclass(frozen=True)
+class Unlisted:
+    """What was learnt from where positives and negatives are no samples: no rows, only their distances."""
+
+    d_ap: Float[np.ndarray, " T"]
+    d_an: Float[np.ndarray, " T"]
+
+    @classmethod
+    def of(cls, d_ap: Any, d_an: Any) -> Unlisted:
+        """From tensors or arrays."""
+        return cls(
+            *(_array(one.detach()) if isinstance(one, Tensor) else np.asarray(one, np.float32) for one in (d_ap, d_an))
+        )
+
+    def numbers(self, margin: float) -> PickNumbers:
+        """How many of them lie in each zone; none has abstained."""
+        codes = np.bincount(zone_codes_numpy(self.d_an - self.d_ap, margin), minlength=3)
+        return PickNumbers(ZoneCounts(int(codes[HARD]), int(codes[SEMI_HARD]), int(codes[EASY])), 0)
+
+    @property
+    def means(self) -> tuple[float | None, float | None]:
+        """(mean d(a,p), mean d(a,n)); None without any."""
+        return (float(self.d_ap.mean()), float(self.d_an.mean())) if len(self.d_ap) else (None, None)
 
 
 @dataclass

@@ -156,6 +156,8 @@ def _loop(setup: Setup, recorder: Recorder, on_step: OnStep | None, should_stop:
             triplets=triplets,
             loss=float(loss.detach()),
             active=cost.active,
+            unlisted=cost.unlisted,
+            centres=setup.centre_points(),
             batch=batch,
             probe=setup.probe,
             seconds={
@@ -179,7 +181,7 @@ def _loop(setup: Setup, recorder: Recorder, on_step: OnStep | None, should_stop:
         stopped = not recorder.go_on(should_stop or (lambda: False))
     recorder.checkpoint(setup.state(step))
     state: State = "finished" if step >= config.steps else "stopped"
-    recorder.frame(*setup.probe())
+    recorder.frame(*setup.probe(), centres=setup.centre_points())
     recorder.close(state)
     info = info.follow(step, Run.open(recorder.path).lines[-1])
     weights = {name: value.detach().cpu().clone() for name, value in setup.network.state_dict().items()}

@@ -36,6 +36,12 @@ def picked(name: str, points: torch.Tensor, labels: torch.Tensor, distance: str)
     return strategies.get(name).pick(Batch.from_embeddings(points, labels, distance), margin=0.3, generator=seeded())
 
 
+def centres_of(points: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """A point for every label up to the largest, not quite the mean of its class."""
+    found = torch.randn(int(labels.max()) + 2, points.shape[1], generator=seeded(5)).to(points)
+    return torch.nn.functional.normalize(found, dim=1)
+
+
 def mean(terms: list[float]) -> float:
     return sum(terms) / len(terms) if terms else 0.0
 
@@ -273,6 +279,128 @@ def test_second_negatives_of_a_loop_are_checked(tmp_path: Path) -> None:
         recorder.step(points, labels, ids=range(4), triplets=Triplets(*slots[:3], negative2=slots[3]))
 
 
+# ---- centres
+
+
+def center_loop(points: torch.Tensor, labels: torch.Tensor, centres: torch.Tensor, margin: float) -> list[float]:
+    """The gap of every sample, in plain Euclidean distance."""
+    gaps = []
+    for x, y in zip(points.tolist(), labels.tolist(), strict=True):
+        far = [math.dist(x, c) for c in centres.tolist()]
+        gaps.append(min(d for j, d in enumerate(far) if j != y) - far[y])
+    return gaps
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_triplet_center_is_that_of_the_loop_over_all_classes(soft: bool) -> None:
+    points, labels = unit_points(4, 3, spread=1.5)
+    points, centres = points.double(), centres_of(points.double(), labels)
+    seen = Learning(pairwise(points), labels, None, 0.7, "euclidean", soft, points, centres)
+    cost = LOSSES.get("triplet-center")(seen)
+    gaps = center_loop(points, labels, centres, 0.7)
+    terms = [math.log1p(math.exp(-gap)) if soft else max(0.0, 0.7 - gap) for gap in gaps]
+    assert float(cost.mean) == pytest.approx(mean(terms))
+    assert cost.active == (len(gaps) if soft else sum(term > 0 for term in terms))
+    d_ap, d_an = cost.unlisted
+    assert (d_an - d_ap).tolist() == pytest.approx(gaps)
+    assert len(centres) == 5  # one more than the batch has classes: it takes part
+
+
+def test_the_centres_have_a_gradient_of_their_own() -> None:
+    points, labels = unit_points(4, 3, spread=1.5)
+    centres = centres_of(points, labels).requires_grad_()
+    cost = LOSSES.get("triplet-center")(
+        Learning(pairwise(points), labels, None, 5.0, "euclidean", False, points, centres)
+    )
+    (slope,) = torch.autograd.grad(cost.mean, centres)
+    assert slope[:4].abs().sum(dim=1).min() > 0
+    with pytest.raises(SettingError, match="needs embeddings and the centres"):
+        LOSSES.get("triplet-center")(Learning(pairwise(points), labels, None, 0.3))
+
+
+@pytest.fixture(scope="module")
+def centred(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A few steps with learned centres, and a shadow."""
+    out = tmp_path_factory.mktemp("centred") / "run"
+    told = [
+        "train",
+        "--data",
+        "digits",
+        "--steps",
+        "5",
+        "--strategy",
+        "triplet-center",
+        "--shadow",
+        "hardest",
+        "--quiet",
+    ]
+    assert main([*told, "--dim", "8", "--param", "centre_lr=0.05", "--checkpoint-every", "0", "--out", str(out)]) == 0
+    return Run.open(out)
+
+
+def test_a_run_keeps_its_centres_and_counts_what_was_learnt_from(centred: Run) -> None:
+    assert centred.notes == []
+    assert centred.config["loss"]["centres"] is True
+    assert centred.frame_steps[-1] == 5
+    for step in centred.frame_steps:
+        centres = torch.from_numpy(centred.centres(step))
+        assert centres.shape == (10, 8)
+        assert centres.norm(dim=1).tolist() == pytest.approx([1.0] * 10, abs=1e-5)
+    assert (centred.centres(0) != centred.centres(1)).any()
+    assert centred.centres(77) is None
+    for step in centred.batch_embedding_steps:
+        points, labels = torch.from_numpy(centred.batch_embeddings(step)), torch.from_numpy(centred.batch(step)[1])
+        gaps = center_loop(points, labels, torch.from_numpy(centred.centres(step)), 0.2)
+        line = centred.lines[step]
+        assert line["loss"] == pytest.approx(mean([max(0.0, 0.2 - gap) for gap in gaps]), abs=1e-5)
+        assert (line["mined"], line["abstained"]) == (32, 0)
+        assert line["mined_hard"] == sum(gap <= 0 for gap in gaps)
+        assert line["active"] == line["mined_hard"] + line["mined_semi_hard"]
+        assert line["mean_d_an"] - line["mean_d_ap"] == pytest.approx(mean(gaps), abs=1e-5)
+        assert len(centred.pick_rows(step, "triplet-center")["step"]) == 0
+        assert len(centred.pick_rows(step, "hardest")["step"]) == line["shadows"]["hardest"]["mined"]
+    assert "triplet-center" not in centred.lines[0]["shadows"]
+
+
+def test_nobody_says_whom_a_run_with_learned_centres_picks(centred: Run) -> None:
+    from tripletscope.analysis.counterfactual import anchor_answer
+
+    assert "centres" in anchor_answer(centred, 0)["not_applicable"]["triplet-center"]
+
+
+def test_a_run_with_centres_goes_on_bit_for_bit(centred: Run, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    told = ["train", "--data", "digits", "--strategy", "triplet-center", "--shadow", "hardest", "--quiet", "--dim", "8"]
+    told += ["--param", "centre_lr=0.05", "--checkpoint-every", "0", "--out", str(out)]
+    assert main([*told, "--steps", "3"]) == 0
+    assert main(["train", "--resume", "--quiet", "--steps", "5", "--out", str(out)]) == 0
+    cut = Run.open(out)
+    assert cut.frame_steps == centred.frame_steps
+    assert [line["loss"] for line in cut.lines] == [line["loss"] for line in centred.lines]
+    for step in cut.frame_steps:
+        assert (cut.centres(step) == centred.centres(step)).all()
+        assert (cut.frames[step] == centred.frames[step]).all()
+
+
+def test_other_strategies_train_on_the_picks_that_stand_in_for_centres(tmp_path: Path) -> None:
+    told = ["train", "--data", "digits", "--steps", "2", "--quiet", "--dim", "8"]
+    assert main([*told, "--strategy", "triplet-center", "--loss", "triplet", "--out", str(tmp_path / "a")]) == 0
+    run = Run.open(tmp_path / "a")
+    assert len(run.pick_rows(0, training=True)["step"]) == 32
+    assert run.centres(0) is None
+    with pytest.raises(SettingError, match="so it goes with the strategy of that name only"):
+        setup_of(strategy="hardest", loss="triplet-center")
+
+
+def test_a_parcel_takes_the_centres_along(centred: Run, tmp_path: Path) -> None:
+    from tripletscope.store.parcel import pack, unpack
+
+    with (tmp_path / "run.zip").open("wb") as file:
+        pack([centred.path], file)
+    (copy,) = unpack(tmp_path / "run.zip", tmp_path)
+    assert (Run.open(copy).centres(2) == centred.centres(2)).all()
+
+
 # ---- what holds for all of them
 
 
@@ -288,10 +416,13 @@ def test_no_pick_costs_nothing_and_weights_are_a_mean(name: str, batch: Batch, w
         picks = Triplets(*(getattr(picks, column) for column in ("anchor", "positive", "negative")),
                          torch.full((len(picks),), 2.0), picks.negative2)  # fmt: skip
     distances = pairwise(points, batch.distance)
-    cost = loss(Learning(distances, batch.labels, picks, 0.3, batch.distance, embeddings=points))
+    middle = centres_of(points.detach(), batch.labels)
+    cost = loss(Learning(distances, batch.labels, picks, 0.3, batch.distance, False, points, middle))
     (slope,) = torch.autograd.grad(cost.mean, points)
     assert torch.isfinite(slope).all()
     assert torch.isfinite(cost.mean)
+    if loss.centres:
+        return  # it has no picks
     if not len(picks):
         assert float(cost.mean.detach()) == 0
         assert not slope.any()
@@ -310,10 +441,11 @@ def test_the_gradient_is_that_of_finite_differences(name: str, distance: str) ->
     points = torch.nn.functional.normalize(points.double(), dim=1)
     picks = picked(strategy.name, points, labels, distance)
     assert len(picks)
+    middle = centres_of(points, labels)
 
     def of(raw: torch.Tensor) -> torch.Tensor:
         unit = torch.nn.functional.normalize(raw, dim=1)
-        return loss(Learning(pairwise(unit, distance), labels, picks, 0.3, distance, embeddings=unit)).mean
+        return loss(Learning(pairwise(unit, distance), labels, picks, 0.3, distance, False, unit, middle)).mean
 
     assert torch.autograd.gradcheck(of, points.requires_grad_())
 

@@ -25,7 +25,7 @@ from tripletscope.triplets import Triplets
 ORDER = (
     "random batch-all hardest batch-hard semi-hard semi-hard-random easy-positive distance-weighted easy "
     "easy-positive-semi-hard top-n curriculum online-margin anchor-swap batch-sample multi-similarity hard-aware "
-    "angular n-pair lifted ohem sct msml quadruplet"
+    "angular n-pair lifted ohem sct msml quadruplet triplet-center"
 )
 STOCHASTIC = [one.name for one in strategies.all() if one.stochastic]
 

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
 from tripletscope.analysis.cohort import cohort, distances_within
-from tripletscope.analysis.counterfactual import recorded_parameters
+from tripletscope.analysis.counterfactual import recorded_parameters, without_picks
 from tripletscope.analysis.probe import probe_labels
 from tripletscope.errors import DataError, TripletscopeError
 from tripletscope.seeding import generator
@@ -262,6 +262,8 @@ def asked_agreement(
         titles.append(f"{name} in {run.name}" if voices is not None else name)
         try:
             record = strategies.get(name)
+            if reason := without_picks(run, record):
+                raise DataError(f"{name!r} {reason}, so it picks nobody in particular.")
             if not record.single:
                 how = "picks once for a whole batch" if record.listed else "takes several negatives for a pair"
                 raise DataError(f"{name!r} {how}, so it picks nobody in particular.")

@@ -113,6 +113,9 @@ def anchor_answer(
     for record in strategies.all(dict.fromkeys([*run.strategies, *more])):
         if record.granularity == "all" or rows_of_frames is None:
             continue
+        if reason := without_picks(run, record):
+            answer["not_applicable"][record.name] = reason
+            continue
         if not record.single:
             whole = record.granularity == "batch"
             reason = "picks once for a whole batch" if whole else "takes several negatives for one positive"
@@ -133,6 +136,12 @@ def anchor_answer(
         if record.stochastic and record.granularity == "pair":
             answer["probabilities"][record.name] = chances
     return answer
+
+
+def without_picks(run: Run, record: Strategy) -> str:
+    """Why nobody can say whom the strategy would pick in this run: it trained with centres, which are no samples."""
+    trained = record.name == run.training and (run.config.get("loss") or {}).get("centres")
+    return "learns from the centres of classes, which are no samples" if trained else ""
 
 
 def candidate_batches(run: Run, candidates: Int64[np.ndarray, " B"], frames: Sequence[np.ndarray]) -> list[Batch]:

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from tripletscope.analysis.cohort import cohort
-from tripletscope.analysis.counterfactual import recorded_parameters
+from tripletscope.analysis.counterfactual import recorded_parameters, without_picks
 from tripletscope.analysis.probe import probe_labels
 from tripletscope.analysis.violations import cohort_distances
 from tripletscope.errors import TripletscopeError
@@ -222,7 +222,7 @@ def constancy(run: Run) -> Constancy:
     members = cohort(run)
     labels = torch.from_numpy(probe_labels(run)[members])
     known = strategies.all(run.strategies)
-    asked = {each.name: each for each in known if not each.stochastic and each.single}
+    asked = {each.name: each for each in known if not each.stochastic and each.single and not without_picks(run, each)}
     params, steps = recorded_parameters(run), list(run.frame_steps)
     picks: dict[str, list[np.ndarray]] = {name: [] for name in asked}
     left_out = []

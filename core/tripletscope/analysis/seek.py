@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from tripletscope.analysis.counterfactual import Chooser, candidate_batches, recorded_parameters
+from tripletscope.analysis.counterfactual import Chooser, candidate_batches, recorded_parameters, without_picks
 from tripletscope.analysis.probe import probe_batch, probe_labels
 from tripletscope.errors import TripletscopeError
 from tripletscope.store.reader import Run
@@ -140,7 +140,7 @@ def picked_negatives(run: Run, step: int, members: Int64[np.ndarray, " B"], marg
     chooser = Chooser(positives, negatives, margin, seed, int(members[0]), recorded_parameters(run))
     picked: list[tuple[set[int], set[int]]] = [(set(), set()) for _ in positives]
     for record in strategies.all(run.strategies):
-        if not record.single:
+        if not record.single or without_picks(run, record):
             continue
         try:
             record.check(batch)

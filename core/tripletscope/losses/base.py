@@ -30,6 +30,7 @@ class Learning:
         distance: which distance it is, by name.
         soft: ln(1 + exp(-gap)) instead of max(0, margin - gap).
         embeddings: the points, with their graph, for a loss that looks beyond distances.
+        centres: one point for every label, with their graph, for a loss that learns them.
     """
 
     distances: Float[Tensor, "B B"]
@@ -39,6 +40,7 @@ class Learning:
     distance: str = "euclidean"
     soft: bool = False
     embeddings: Float[Tensor, "B D"] | None = None
+    centres: Float[Tensor, "C D"] | None = None
 
     @property
     def listed(self) -> Triplets:
@@ -54,10 +56,12 @@ class Cost:
     Args:
         mean: over the picks, each by its weight; 0 with zero gradients where there are none.
         active: how many picks have a part in the gradient; None where those with gap < margin have.
+        unlisted: (d_ap, d_an) of what was learnt from, where its positives and negatives are no samples.
     """
 
     mean: Float[Tensor, ""]
     active: int | None = None
+    unlisted: tuple[Float[Tensor, " T"], Float[Tensor, " T"]] | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ class Loss:
     second: bool = False
     soft: bool = False
     everything: bool = False
+    centres: bool = False
     notes: str = ""
 
     def __call__(self, seen: Learning, **params: float) -> Cost:
@@ -103,7 +108,9 @@ class Loss:
         Raises:
             SettingError: naming what is missing.
         """
-        if seen.triplets is None and not self.everything:
+        if self.centres and (seen.centres is None or seen.embeddings is None):
+            raise SettingError(f"The loss {self.name!r} needs embeddings and the centres of their classes.")
+        if seen.triplets is None and not (self.everything or self.centres):
             raise SettingError(f"The loss {self.name!r} is one of listed picks, and these are not; pass triplets.")
         if self.second and seen.triplets is not None and len(seen.triplets) and seen.triplets.negative2 is None:
             raise SettingError(f"The loss {self.name!r} needs second negatives, and these picks have none.")
@@ -146,6 +153,7 @@ def loss(
     second: bool = False,
     soft: bool = False,
     everything: bool = False,
+    centres: bool = False,
     notes: str = "",
 ) -> Callable[[Callable[..., Cost]], Loss]:
     """A decorator that turns `(seen: Learning, **params) -> Cost` into a registered `Loss`.
@@ -161,6 +169,8 @@ def loss(
         second: whether it needs picks with a second negative.
         soft: whether it has a form with the soft margin.
         everything: whether it can be taken over all eligible triplets, without a list of picks.
+        centres: whether it learns a centre for every class and compares samples with those; its parameter `centre_lr`
+            is their learning rate.
         notes: Markdown for docs/strategies.md: the formula, and how it departs from the source.
     """
 
@@ -178,6 +188,7 @@ def loss(
                 second=second,
                 soft=soft,
                 everything=everything,
+                centres=centres,
                 notes=notes.strip(),
             )
         )

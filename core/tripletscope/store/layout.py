@@ -35,6 +35,11 @@ def frame_path(run: Path, step: int) -> Path:
     return run / "frames" / f"step-{step:07d}.npy"
 
 
+def centres_path(run: Path, step: int) -> Path:
+    """The learned centres of the classes at a frame step."""
+    return run / "frames" / f"centres-{step:07d}.npy"
+
+
 def batch_embeddings_path(run: Path, step: int) -> Path:
     """The batch's embedding at a frame step."""
     return run / "batches" / f"embeddings-{step:07d}.npy"

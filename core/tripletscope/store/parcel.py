@@ -34,7 +34,7 @@ _KNOWN = re.compile(
     | (batches | picks | plane)/part-\d{5}\.arrows
     | batches/batches\.parquet | picks/picks\.parquet | plane/plane\.parquet
     | batches/embeddings-\d{7,12}\.npy
-    | frames/rows\.npy | frames/step-\d{7,12}\.npy""",
+    | frames/rows\.npy | frames/(step | centres)-\d{7,12}\.npy""",
     re.VERBOSE,
 )
 _UNSAFE = re.compile(r"[^\w.+-]+")

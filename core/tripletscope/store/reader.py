@@ -382,6 +382,13 @@ class Run:
         """Step -> embedding of the probe set in the order of `probe_rows`; each read from disk when it is asked for."""
         return Frames(self.path, self.frame_steps)
 
+    def centres(self, step: int) -> Float32[np.ndarray, "C D"] | None:
+        """The learned centre of each class at a frame's step, in the order of `samples.class_names`.
+
+        None where the run learned none, or has no frame there.
+        """
+        return _load(layout.centres_path(self.path, step)) if step in self.frame_steps else None
+
     @cached_property
     def probe_rows(self) -> Int32[np.ndarray, "n"]:
         """Row in `samples` of each probe sample; empty before the first frame."""

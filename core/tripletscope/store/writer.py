@@ -145,6 +145,7 @@ class RunWriter:
         scalars: dict[str, Any],
         frame: Float32[np.ndarray, "N D"] | None = None,
         batch_embeddings: Float32[np.ndarray, "B D"] | None = None,
+        centres: Float32[np.ndarray, "C D"] | None = None,
     ) -> None:
         """Nothing; the step is committed, or, if this raises, absent.
 
@@ -156,6 +157,7 @@ class RunWriter:
             scalars: the line, with "step".
             frame: embedding of the probe set, on frame steps.
             batch_embeddings: embedding of the batch, on frame steps.
+            centres: of the classes, on frame steps of a run that learns them.
 
         Raises:
             RunError: the disk is full or the folder is gone; what was recorded before stays whole.
@@ -168,6 +170,8 @@ class RunWriter:
                 self._tables[name].append_step(columns)
             if batch_embeddings is not None:
                 _save(layout.batch_embeddings_path(self.path, step), batch_embeddings)
+            if centres is not None:
+                _save(layout.centres_path(self.path, step), centres)
             if frame is not None:
                 _save(layout.frame_path(self.path, step), frame)
             self._append_line(scalars)
@@ -181,10 +185,18 @@ class RunWriter:
         if time.monotonic() - self._beat > _HEARTBEAT:
             self.heartbeat()
 
-    def write_closing(self, step: int, scalars: dict[str, Any], frame: Float32[np.ndarray, "N D"]) -> None:
+    def write_closing(
+        self,
+        step: int,
+        scalars: dict[str, Any],
+        frame: Float32[np.ndarray, "N D"],
+        centres: Float32[np.ndarray, "C D"] | None = None,
+    ) -> None:
         """Nothing; the embedding after the last update is recorded as a frame of its own."""
         with _told(self.path, "The closing frame"):
             self._drop_closing()
+            if centres is not None:
+                _save(layout.centres_path(self.path, step), centres)
             _save(layout.frame_path(self.path, step), frame)
             self._append_line(scalars)
 
@@ -193,7 +205,8 @@ class RunWriter:
         if self._closing_starts is not None:
             self._lines.cut_to(self._closing_starts)
             self._closing_starts = None
-            layout.frame_path(self.path, self.committed + 1).unlink(missing_ok=True)
+            for path in (layout.frame_path, layout.centres_path):
+                path(self.path, self.committed + 1).unlink(missing_ok=True)
 
     def write_frame_rows(self, rows: Int32[np.ndarray, "N"]) -> None:
         """Nothing; frames/rows.npy says which samples the frames show."""
@@ -353,6 +366,7 @@ def _cut(path: Path, config: dict[str, Any], whole: int, scalars_end: int, close
         cut_table(path, name, schema, whole)
     for pattern, kept_to in (
         ("frames/step-*", whole + closed),
+        ("frames/centres-*", whole + closed),
         ("batches/embeddings-*", whole),
         ("checkpoints/step-*", whole + 1),
     ):

@@ -327,6 +327,28 @@ def quadruplet_picks(batch: Batch) -> set[tuple[int, int, int, int]]:
     return picks
 
 
+def triplet_center(batch: Batch, margin: float) -> set[Triplet]:
+    slots, picks = Slots(batch), set()
+
+    def total(x: int, without: int = -1) -> float:
+        found = 0.0
+        for mate in slots.positives(x):
+            if mate != without:
+                d = float(slots.d[x, mate])
+                found += d * d if slots.distance == "euclidean" else d
+        return found
+
+    def central(among: list[int], without: int = -1) -> int:
+        return min(among, key=lambda x: (total(x, without), x))
+
+    for a in range(slots.size):
+        if slots.positives(a) and slots.negatives(a):
+            rivals = {slots.y[n] for n in slots.negatives(a)}
+            middles = sorted(central([x for x in range(slots.size) if slots.y[x] == label]) for label in rivals)
+            picks.add((a, central(slots.positives(a), a), slots.nearest(a, middles)))
+    return picks
+
+
 CHANCES: dict[str, Callable[..., dict[Triplet, float]]] = {
     "random": random_chances,
     "semi-hard-random": semi_hard_random_chances,
@@ -352,6 +374,7 @@ ORACLES: dict[str, Callable[..., set[Triplet]]] = {
     "lifted": lifted,
     "ohem": ohem,
     "sct": easy_positive,
+    "triplet-center": triplet_center,
     "msml": lambda batch, margin: {pick[:3] for pick in msml_picks(batch)},
     "quadruplet": lambda batch, margin: {pick[:3] for pick in quadruplet_picks(batch)},
     **{name: (lambda *args, _of=of, **settings: set(_of(*args, **settings))) for name, of in CHANCES.items()},
