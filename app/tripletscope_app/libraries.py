@@ -22,7 +22,7 @@ WORD = "watch.libraries.word"
 #: Said above the table: what it compares, and in what.
 _LEAD = (
     "The same anchor, positive, candidates and frame, in this run's distance and with this margin, under the rules "
-    "that libraries call {word}. The first row is the ruler's own lane."
+    "that libraries call {word}. The first row is the definition here."
 )
 
 
@@ -62,6 +62,7 @@ def libraries_table(loaded: Loaded, chosen: Selection) -> None:
         placeholder="",
         row_height=40 if run.samples.thumbs is not None else None,
         column_config={
+            "rule": st.column_config.TextColumn(width="medium"),
             "pick": st.column_config.ImageColumn(width="small"),
             "why": st.column_config.TextColumn(width="large"),
             "distance": st.column_config.NumberColumn(format="%.3f"),
