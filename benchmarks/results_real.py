@@ -219,10 +219,14 @@ def measure(names: list[str], seeds: range) -> dict[tuple[str, str, int], Line]:
 def table(name: str, found: dict[tuple[str, str, int], Line], seeds: range) -> str:
     """One set as Markdown, best MAP@R first."""
     pixels = found[name, UNTRAINED, 0]
-    rows = []
+    rows, missing = [], []
     for one in strategies.all():
-        some = [found[name, one.name, seed] for seed in seeds]
-        rows.append((np.mean([line.map_at_r for line in some]), one.name, some))
+        some = [found[name, one.name, seed] for seed in seeds if (name, one.name, seed) in found]
+        fewer = f" ({len(some)} of {len(seeds)} seeds)" if len(some) < len(seeds) else ""
+        if some:
+            rows.append((np.mean([line.map_at_r for line in some]), one.name + fewer, some))
+        else:
+            missing.append(one.name)
     rows.sort(key=lambda row: -row[0])
     lines = ["| strategy | R@1 | MAP@R | spread | abstained |", "|---|---|---|---|---|"]
     for _, strategy, some in rows:
@@ -238,6 +242,8 @@ def table(name: str, found: dict[tuple[str, str, int], Line], seeds: range) -> s
         ]
         lines.append(f"| {strategy} | {' | '.join(cells)} |")
     lines.append(f"| {UNTRAINED} | {pixels.recall_at_1:.3f} | {pixels.map_at_r:.3f} | | |")
+    if missing:
+        lines += ["", f"Not trained on this set yet: {', '.join(missing)}."]
     return "\n".join(lines)
 
 
@@ -260,6 +266,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="The strategies on pictures that were not trained on.")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/results.md")
     parser.add_argument("--again", action="store_true", help="forget what is kept and train everything")
+    parser.add_argument("--kept", action="store_true", help="train nothing: show what is kept, even if it is not all")
     parser.add_argument("--sets", nargs="*", choices=list(SETS), help="only these")
     parser.add_argument("--seeds", type=int, default=len(SEEDS), help="how many seeds")
     options = parser.parse_args()
@@ -267,19 +274,20 @@ def main() -> int:
     if options.again:
         KEPT.unlink(missing_ok=True)
     names, seeds = options.sets or available(), range(options.seeds)
-    found = measure(names, seeds)
-    spent = sum(found[key].cpu_seconds for key in wanted(names, seeds))
+    found = kept() if options.kept else measure(names, seeds)
+    keys = [key for key in wanted(names, seeds) if key in found]
+    spent = sum(found[key].cpu_seconds for key in keys)
     shown = {name: f"{sizes(name)}\n\n{table(name, found, seeds)}" for name in names}
     for name, text in shown.items():
         print(f"### {SETS[name]}\n\n{text}\n")
-    count = sum(key[1] != UNTRAINED for key in wanted(names, seeds))
+    count = sum(key[1] != UNTRAINED for key in keys)
     print(f"{count} trainings, {spent:.0f} CPU seconds", file=sys.stderr)
     if options.write:
         page = PAGE.read_text(encoding="utf-8")
         for name, text in shown.items():
             begin, end = (mark.replace("real", f"real {name}") for mark in MARKS)
             before, rest = page.split(begin)
-            page = f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}"
+            page = f"{before}{begin}\n\n{text}\n\n{end}{rest.split(end)[1]}"
         PAGE.write_text(page, encoding="utf-8")
     return 0
 
