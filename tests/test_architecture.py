@@ -19,7 +19,7 @@ FLOORS: list[set[str]] = [
     {"errors", "schema", "registry", "seeding", "zones", "composition", "samples", "palette"},
     {"distances", "rows", "sampling", "flaws", "store"},
     {"triplets", "batch", "metrics"},
-    {"strategies", "losses", "models", "uploads", "readers", "embeddings"},
+    {"strategies", "losses", "models", "adam", "uploads", "readers", "embeddings"},
     {
         "datasets",
         "store.reader",

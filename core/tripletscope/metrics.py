@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -64,9 +65,10 @@ def retrieval(
         return dict.fromkeys(names, math.nan)
     deepest = min(max(*ks, int(relevant.max())), len(codes) - 1)
     shuffled = np.random.default_rng(0).permutation(len(codes)).astype(np.int32)
+    code_at = codes[np.argsort(shuffled)]  # class by place among ties
     totals = np.zeros(len(names))
     for block, squared in _squared_blocks(rows, queries):
-        found = codes[_nearest(squared, block, shuffled, deepest)] == codes[block][:, None]
+        found = code_at[_nearest(squared, block, shuffled, deepest)] == codes[block][:, None]
         totals += _scores(found, relevant[block], ks)
     return dict(zip(names, (totals / len(queries)).tolist(), strict=True))
 
@@ -88,23 +90,25 @@ def _nearest(
     queries: Int[np.ndarray, "Q"],
     shuffled: Int32[np.ndarray, "N"],
     deepest: int,
-) -> Int[np.ndarray, "Q K"]:
-    """The rows nearest to each query, without itself, nearest first.
+) -> Int32[np.ndarray, "Q K"]:
+    """The rows nearest to each query, without itself, nearest first, as their places in `shuffled`.
 
     One 64-bit key holds the distance in its high half (bits of floats that are not negative sort like the floats) and
     the row's place among ties in its low half. Whole numbers are sorted in place, ties and all, several times faster
     than indices are sorted by a float.
     """
-    keys = squared.view(np.uint32).astype(np.int64)
-    keys <<= 32
+    keys = np.empty(squared.shape, dtype=np.int64)
+    low, high = (0, 1) if sys.byteorder == "little" else (1, 0)
+    halves = keys.view(np.int32).reshape(*squared.shape, 2)
+    halves[..., high] = squared.view(np.int32)
     # Exclusive or with a number of its own: each query meets tied rows in another order.
     own = shuffled[queries][:, None]
-    keys |= shuffled ^ own
+    np.bitwise_xor(shuffled, own, out=halves[..., low])
     keys[np.arange(len(queries)), queries] = np.iinfo(np.int64).max  # the query itself comes last
     keys.partition(deepest - 1, axis=1)
-    first = keys[:, :deepest]
+    first = keys[:, :deepest].copy()
     first.sort(axis=1)
-    nearest: Int[np.ndarray, "Q K"] = np.argsort(shuffled)[(first & 0xFFFFFFFF) ^ own]
+    nearest: Int32[np.ndarray, "Q K"] = first.view(np.int32).reshape(*first.shape, 2)[..., low] ^ own
     return nearest
 
 
@@ -116,8 +120,9 @@ def _squared_blocks(
     for block in np.array_split(queries, max(1, math.ceil(len(queries) * len(rows) / BLOCK_ENTRIES))):
         at = torch.from_numpy(block)
         if rows.shape[1] <= FEW_DIMENSIONS:
-            squared = rows.new_zeros(len(at), len(rows))
-            for coordinate in rows.T:
+            first, *others = rows.T
+            squared = (first[at, None] - first).square_()
+            for coordinate in others:
                 apart = coordinate[at, None] - coordinate
                 squared.addcmul_(apart, apart)
         else:

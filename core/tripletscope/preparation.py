@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 import tripletscope
 from tripletscope import models, strategies
+from tripletscope.adam import Adam
 from tripletscope.batch import Batch
 from tripletscope.config import TrainConfig
 from tripletscope.distances import DISTANCES
@@ -52,7 +53,7 @@ class Setup:
     device: torch.device
     model: str
     network: nn.Module
-    optimiser: torch.optim.Optimizer
+    optimiser: Adam
     sampler: PKSampler
     strategy: Strategy
     params: Mapping[str, float]  # of the strategy, as given
@@ -231,7 +232,7 @@ def prepare(config: TrainConfig, data: LabelledData) -> Setup:
         device=device,
         model=model,
         network=network,
-        optimiser=torch.optim.Adam(groups, lr=config.lr),
+        optimiser=Adam(groups, lr=config.lr),
         sampler=sampler,
         strategy=strategy,
         params=params,

@@ -51,12 +51,9 @@ def run_job(argv: list[str], out: Path, step: int | None, delay: float) -> int:
 
 
 if __name__ == "__main__":
-    import torch
-
     import tripletscope.cli.train
     import tripletscope.readers.archive
     import tripletscope.training  # noqa: F401
 
-    torch.optim.Adam([torch.zeros(1)])  # the first optimiser loads half of torch
     task = json.loads(sys.argv[1])
     print([run_job(task["argv"], Path(job["out"]), job["step"], job["delay"]) for job in task["jobs"]])

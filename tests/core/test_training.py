@@ -15,6 +15,7 @@ from PIL import Image
 from tests.core.runs import few_digits
 
 from tripletscope import Run, datasets, strategies, training
+from tripletscope.adam import Adam
 from tripletscope.analysis.comparison import effort
 from tripletscope.cli import main
 from tripletscope.config import TrainConfig
@@ -220,7 +221,6 @@ def test_the_cpu_is_taken_when_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_preparing_leaves_no_trace_in_the_global_generator(digits: LabelledData) -> None:
-    import torch
 
     before = torch.random.get_rng_state()
     prepare(TrainConfig(), digits)
@@ -248,9 +248,9 @@ def test_processor_time_is_what_was_worked_and_not_what_was_waited(
         work(updates)
         return update(self, *given, **more)
 
-    pairwise, update = training.pairwise, torch.optim.Adam.step
+    pairwise, update = training.pairwise, Adam.step
     monkeypatch.setattr(training, "pairwise", slow_distances)
-    monkeypatch.setattr(torch.optim.Adam, "step", slow_update)
+    monkeypatch.setattr(Adam, "step", slow_update)
     before = time.process_time()
     record(TrainConfig(strategy="semi-hard", steps=steps, dim=2), digits, tmp_path / "run")
     spent = time.process_time() - before

@@ -1,6 +1,6 @@
 """A process that has imported torch already and forks into trainings, so that Start is not followed by a wait.
 
-Importing torch and its optimisers takes seconds of processor time, and three runs would each pay them. The warm process
+Importing torch takes seconds of processor time, and three runs would each pay them. The warm process
 pays once, while a person still looks at the form; each training is then a fork of it with a session of its own, and
 outlives it and the server. It reads JSON lines {"options": […], "log": path, "note": path} and answers {"pid": 123} to
 each in turn. It ends when the server does, or when nothing was asked of it for some minutes and no training lives.
@@ -213,7 +213,7 @@ _USED = (
 
 
 def _load() -> None:
-    """Nothing; everything that a training imports is there. No step backward is taken: torch would start threads."""
+    """Nothing; everything that a training imports is there. No step is taken: torch would start threads."""
     import torch
 
     torch.set_num_threads(1)
@@ -222,11 +222,6 @@ def _load() -> None:
     from tripletscope.cli import commands
 
     commands()
-    weight = torch.nn.Parameter(torch.zeros(2))
-    optimiser = torch.optim.Adam([weight])  # the first one imports torch's compiler, a second of processor time
-    weight.grad = torch.zeros(2)
-    optimiser.step()
-    optimiser.zero_grad()
 
 
 def _become(question: Mapping[str, Any], fresh: Mapping[int, Any]) -> NoReturn:
