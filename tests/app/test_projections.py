@@ -217,6 +217,8 @@ def news(app) -> list[dict]:
 @pytest.fixture
 def app(runs, jobs, monkeypatch):
     class Silent:
+        cards = ()
+
         def start(self):
             pass
 
