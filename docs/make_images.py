@@ -158,7 +158,7 @@ def raced(studio: Studio) -> None:
     page.wait_for_function(f"document.querySelectorAll('{lines} img').length >= 2")
     page.wait_for_timeout(2500)
     page.screenshot(path=IMAGES / "race.png")
-    page.get_by_role("button", name="Watch it").click()
+    page.get_by_role("button", name="Watch it").first.click()
     page.wait_for_selector(READY)
     page.wait_for_function(_LOOK.format("Number(root.dataset.step) >= 60 && root.dataset.positive !== ''"))
     page.screenshot(path=IMAGES / "race-live.png")
@@ -176,12 +176,13 @@ def raced_badly(studio: Studio) -> None:
     page.goto(f"{studio.address}/race?v=1&steps=3000&seeds=5")
     page.wait_for_selector(".st-key-race-start-card dl")
     page.wait_for_function("document.querySelectorAll('[class*=st-key-race-card-data] img').length >= 5")
-    page.locator(".st-key-race-start button").click()
     lines = "[class*=st-key-race-run-list]"
-    page.wait_for_function(f"document.querySelectorAll('{lines} img').length >= 2")
-    statuses = sorted(Path(studio.folder.name).glob("runs/*/*/status.json"))
+    before = page.locator(f"{lines} img").count()  # of a race that another picture was taken of
+    page.locator(".st-key-race-start button").click()
+    page.wait_for_function(f"document.querySelectorAll('{lines} img').length >= {before + 2}")
+    statuses = sorted(Path(studio.folder.name).glob("runs/*/*/status.json"), key=lambda file: file.stat().st_mtime)
     os.kill(json.loads(statuses[-1].read_text())["pid"], signal.SIGKILL)
-    page.wait_for_function(f"document.querySelectorAll('{lines} img').length >= 3")
+    page.wait_for_function(f"document.querySelectorAll('{lines} img').length >= {before + 3}")
     page.locator(lines).get_by_role("button", name="Pause").first.click()
     page.locator(lines).get_by_role("button", name="Go on").first.wait_for()
     for name, scheme, width, height in (("race-dark", "dark", 900, 1500), ("race-wide", "light", 1920, 1000)):
