@@ -35,10 +35,19 @@ Tuned = tuple[tuple[str, str, float], ...]
 
 
 def lanes(cards: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """A lane for each strategy that is known, in display order."""
+    """A lane for each strategy that is known, in display order; `loss`: title of one that is not the triplet loss."""
     kept = ("name", "title", "summary", "order", "stochastic", "granularity", "choice")
     ordered = sorted((card for card in cards if card["name"] != OWN), key=lambda card: (card["order"], card["name"]))
-    return [{**{name: card[name] for name in kept if name in card}, "mark": mark(card["order"])} for card in ordered]
+    return [
+        {**{name: card[name] for name in kept if name in card}, **_loss_of(card), "mark": mark(card["order"])}
+        for card in ordered
+    ]
+
+
+def _loss_of(card: Mapping[str, Any]) -> dict[str, str]:
+    """A loss is told of where it is not the triplet loss; one that came with its strategy has the same title."""
+    loss = str(card.get("loss") or "triplet")
+    return {} if loss == "triplet" else {"loss": str(card["title"]) if loss == card["name"] else loss}
 
 
 def group_of(card: Mapping[str, Any]) -> str:

@@ -43,6 +43,13 @@ def test_those_that_train_lead_and_every_strategy_stands_in_one_group() -> None:
             assert lane["group"] == ("lot" if record.stochastic else record.granularity)
 
 
+def test_a_lane_names_a_loss_of_its_own_and_is_silent_about_the_triplet_loss() -> None:
+    lanes = {lane["name"]: lane for lane in company(cards(), trained=RACE)}
+    assert {name: lane["loss"] for name, lane in lanes.items() if "loss" in lane} == {
+        record.name: record.title for record in strategies.all() if record.loss != "triplet"
+    }
+
+
 def test_it_opens_on_the_first_and_on_what_somebody_brought_along() -> None:
     brought = {**strategies.get("ohem").describe(), "name": "their-own", "order": 900, "outside": True}
     lanes = company([*cards(), brought], trained=RACE, recorded=["random", "curriculum"], composed=[MINE])

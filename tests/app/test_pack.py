@@ -189,3 +189,30 @@ def test_the_truth_is_handed_over_only_where_it_is_known(race, packed, tmp_path)
         assert trends[1, step] == pytest.approx(wanted)
     assert np.isnan(series["false_negative_trend"][-1]), "the closing frame has no batch"
     assert np.isfinite(series["blind_false_negative_trend"][:-1]).all()
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_learned_centres_lie_on_the_map_as_samples_do(tmp_path, dim):
+    run = Run.open(tiny.centred(tmp_path / "run", dim=dim))
+    projection = pack.projection_of(run)
+    header, arrays = pack.unpack(pack.pack_run(run, projection)[1])
+    places = arrays["class_centres"]
+    assert places.shape == (len(run.frame_steps), tiny.CLASSES, 2)
+    assert header["loss"] == {"name": "triplet-center", "title": "Triplet-centre"}
+    for at, step in enumerate(run.frame_steps):
+        kept = run.centres(step)
+        if kept is None:
+            assert np.isnan(places[at]).all()
+        elif dim == 2:
+            np.testing.assert_array_equal(places[at], kept)
+        else:
+            np.testing.assert_allclose(places[at], (kept - projection.mean) @ projection.axes, atol=1e-6)
+    assert np.nanmax(np.abs(places - np.array(header["centre"]))) < header["extent"], "none is off the map"
+
+
+def test_a_run_without_centres_or_another_loss_gets_not_one_byte_more(race, packed, tmp_path):
+    header, arrays = pack.unpack(packed[0][1])
+    assert "class_centres" not in arrays
+    assert "loss" not in header
+    for place, told in enumerate(({"name": "triplet", "title": "Triplet"}, "triplet", None, {"name": 7})):
+        assert pack.own_loss(Run.open(tiny.record(tmp_path / str(place), loss=told))) is None

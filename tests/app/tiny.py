@@ -71,3 +71,39 @@ def kill(folder: Path, step: int) -> Path:
 def race(folder: Path) -> list[Path]:
     """Three finished runs."""
     return [record(folder / name, name) for name in ("random", "semi-hard", "batch-hard")]
+
+
+def centred(folder: Path, *, dim: int = 2) -> Path:
+    """A run that learned centres of its classes, which move beside them; the frame of step 3 came without."""
+    who = samples()
+    rng = np.random.default_rng(3)
+    start, goal = (rng.normal(size=(len(who), dim)).astype(np.float32) for _ in range(2))
+    goal = 0.3 * goal + rng.normal(size=(CLASSES, dim)).astype(np.float32)[who.labels] * 3
+    first, ids = rng.normal(size=(CLASSES, dim)), [who.id_of(row) for row in range(len(who))]
+    loss = {"name": "triplet-center", "title": "Triplet-centre", "values": {"centre_lr": 0.01}, "centres": True}
+    config = {"loss": loss, "classes_per_batch": 3, "samples_per_class": 3}
+    with Recorder(
+        folder, margin=0.5, strategies=["hardest"], training="triplet-center", samples=who, seed=0, config=config
+    ) as recorder:
+        for step in range(STEPS + 1):
+            share = step / (STEPS + 3)
+            points = start + (goal - start) * share
+            means = np.stack([points[who.labels == c].mean(axis=0) for c in range(CLASSES)])
+            centres = (first + (means - first) * share).astype(np.float32)
+            if step == STEPS:
+                recorder.frame(points, ids, centres=centres)
+                break
+            rows = np.sort(np.random.default_rng(step).permutation(len(who))[:12])
+            far = np.linalg.norm(points[rows, None] - centres[None], axis=2)
+            own = who.labels[rows, None] == np.arange(CLASSES)
+            d_ap, d_an = far[own], np.where(own, np.inf, far).min(axis=1)
+            recorder.step(
+                points[rows],
+                who.labels[rows],
+                [ids[row] for row in rows],
+                loss=float(np.maximum(0, 0.5 + d_ap - d_an).mean()),
+                unlisted=(d_ap, d_an),
+                centres=None if step == 3 else centres,
+                probe=lambda points=points: (points, ids),
+            )
+    return folder

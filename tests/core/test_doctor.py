@@ -237,6 +237,29 @@ def test_with_the_soft_margin_only_abstaining_counts(tmp_path: Path) -> None:
     assert said(run, "nothing-to-mine") == "quiet"
 
 
+# ---- runs with a loss of their own
+
+
+def test_another_loss_at_the_margin_is_no_sign(tmp_path: Path) -> None:
+    """A loss that happens to lie at the margin means something of the triplet loss only."""
+    stuck = {"loss": [1.0] * 80, "spread": 0.6}
+    assert said(with_series(tmp_path / "triplet", {"loss": {"name": "triplet"}}, **stuck), "loss-at-margin") != "quiet"
+    for name in ("sct", "msml", "quadruplet", "triplet-center"):
+        run = with_series(tmp_path / name, {"loss": {"name": name, "title": name.title()}}, **stuck)
+        assert examine(run) == []
+        assert said(run, "loss-at-margin") == f"not checked: trains with the {name} loss"
+    odd = with_series(tmp_path / "odd", {"loss": "triplet"}, **stuck)  # a stranger's settings may hold anything
+    assert said(odd, "loss-at-margin") != "quiet"
+
+
+def test_centres_are_nobodys_picks(tmp_path: Path) -> None:
+    centres = {"loss": {"name": "triplet-center", "centres": True}}
+    numbers = {"mined": [32] * 80, "active": 0, "abstained": 0, **COUNTS}
+    run = with_series(tmp_path / "centres", centres, **numbers)
+    assert said(run, "nothing-to-mine") == "not checked: trains with the triplet-center loss"
+    assert said(with_series(tmp_path / "run", **numbers), "nothing-to-mine").startswith("fired")
+
+
 # ---- runs that lack something
 
 

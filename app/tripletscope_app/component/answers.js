@@ -17,7 +17,8 @@ function inflateText(base64) {
  * The answer has anchor, margin (that it was asked with), candidates (the anchor first), candidates_title, positives,
  * negatives, frames (steps), picks[strategy] (frames x positives: place of the negative, -1 = abstains),
  * own_positive[strategy] (per frame: place of the positive that the strategy brings along), probabilities[strategy]
- * (frames x positives x negatives, a row's largest is 255), not_applicable[strategy] and fallback[strategy] (texts). */
+ * (frames x positives x negatives, a row's largest is 255), not_applicable[strategy] and fallback[strategy] (texts);
+ * centres where the run learned some: {labels, distances}, for each frame that of the anchor's class and then the nearest. */
 export function decodeAnswer(raw) {
   const blob = parseBlob(inflateText(raw.z));
   const { candidates, frames, positive_count: near } = blob;
@@ -34,6 +35,7 @@ export function decodeAnswer(raw) {
     distances: blob.distances ?? null, // null: the page takes them from the frames, when it has them
     ulps: blob.ulps ?? null, // by how many float32 numbers the engine's square roots differ from ours; nearly all 0
     crowd: blob.ticks ? { count: blob.others, ticks: blob.ticks, hardest: blob.hardest, nearest: blob.nearest, farthest: blob.farthest, closer: blob.closer } : null,
+    centres: blob.centre_label ? { labels: blob.centre_label, distances: blob.centre_distance } : null,
     space: null, // the run, for whoever takes distances from its frames
     column: new Map(candidates.map((sample, i) => [sample, i])),
     frameOf: new Map(frames.map((step, i) => [step, i])),
@@ -151,9 +153,33 @@ export function zoneOf(gap, margin) {
 export function measure(answer, at, positive, negative, run) {
   const dap = distanceTo(answer, at, positive);
   const dan = distanceTo(answer, at, negative);
+  return gapNumbers(dap, dan, run);
+}
+
+function gapNumbers(dap, dan, run) {
   const gap = Math.fround(dan - dap);
   const loss = run.soft_margin ? Math.log1p(Math.exp(-gap)) : Math.max(0, run.margin - gap);
   return { dap, dan, gap, zone: zoneOf(gap, run.margin), loss };
+}
+
+/** The learned centres at one frame of the answer: {own, rival (each {label, distance}, or null), distanceTo(label)};
+ * null where nobody learned any. Of many classes only the nearest are known; the distance to another is null. */
+export function centresAt(answer, at) {
+  if (!answer.centres) return null;
+  const { labels, distances } = answer.centres;
+  const width = labels.length / answer.frames.length;
+  const place = (k) => (k < width && Number.isFinite(distances[at * width + k]) ? { label: labels[at * width + k], distance: distances[at * width + k] } : null);
+  const row = labels.subarray(at * width, (at + 1) * width);
+  return { own: place(0), rival: place(1), distanceTo: (label) => (row.includes(label) ? place(row.indexOf(label))?.distance ?? null : null) };
+}
+
+/** What a run that learns from centres makes of the anchor: the numbers of its loss, and whose centres they are of;
+ * null for every other strategy, and where centres are not known. */
+export function learntFrom({ run, answer, at }, strategy) {
+  if (strategy?.name !== run.strategy || answer.picks[strategy.name]) return null;
+  const there = centresAt(answer, at);
+  if (!there?.own || !there.rival) return null;
+  return { own: there.own.label, rival: there.rival.label, ...gapNumbers(there.own.distance, there.rival.distance, run) };
 }
 
 /** What a strategy does with this anchor and positive at one frame of the answer.

@@ -1,8 +1,8 @@
 // One run of the Compare page: its map at the common step and under the common camera, whom its strategy picks for the
 // common anchor, and its numbers.
 import { clamp, decimalsFor, fixed, h, percent, setText, wholeNumber } from "./dom.js";
-import { className, lastStepWith, sampleName } from "./store.js";
-import { currentAnswer, measure, pickOf } from "./answers.js";
+import { className, classInWords, lastStepWith, sampleName } from "./store.js";
+import { currentAnswer, learntFrom, measure, pickOf } from "./answers.js";
 import { classColours, parseColour } from "./theme.js";
 import { markColour, markIcon } from "./marks.js";
 import { touches } from "./state.js";
@@ -12,6 +12,7 @@ import { createGlPoints } from "./map_gl.js";
 import { writeDiscs } from "./map_2d.js";
 import { createPixelPoints, paintsInSoftware } from "./map_pixels.js";
 import { frameShape, framesAround, paintClassNames, paintScaleBar, positionAt } from "./map_paint.js";
+import { centreSpots, paintCentres } from "./centres.js";
 import { handleMap } from "./map_hands.js";
 import { fileName, saveMenu } from "./chart_file.js";
 import { paintedBy } from "./snapshot.js";
@@ -185,6 +186,8 @@ export function createCompareMap({ state, actions, entry }) {
       const blocked = [[0, 0, size.width, 26], [0, size.height - 26, size.width / 2, size.height]];
       paintClassNames(pen, { sheet, frame: frame(s), screen, palette, theme: s.theme, blocked, wanted: null, lit: null, plain: false, width: size.width, height: size.height });
     }
+    const centres = centreSpots(sheet, t, view);
+    if (centres.length) paintCentres(pen, { spots: centres, palette, theme: s.theme, lit: null, size: 6 });
     const found = s.playing || s.dragging ? null : pickNow(s);
     const spot = screen(s.anchor);
     if (found?.pick.kind === "pick") {
@@ -231,7 +234,7 @@ export function createCompareMap({ state, actions, entry }) {
       named = s.theme?.key;
       title.replaceChildren(markIcon(entry.mark, s.theme?.dark, 14), ` ${entry.title}`);
     }
-    setText(badge, [run.badge, own === s.clock.frames[s.frame] ? "" : `step ${own}`].filter(Boolean).join(" · "));
+    setText(badge, [run.badge, run.class_centres ? "\u2295 learned centres" : "", own === s.clock.frames[s.frame] ? "" : `step ${own}`].filter(Boolean).join(" · "));
     for (const { number, value, note: mark } of cells) {
       const found = number.sum ? null : lastStepWith(run, number.name, now);
       const amount = number.sum ? minedBefore(run, now) : found ? run.seriesOf[number.name]?.[found.at] : NaN;
@@ -245,6 +248,10 @@ export function createCompareMap({ state, actions, entry }) {
   function sentenceOf(s, run, found) {
     if (!found) return s.asking ? `${entry.strategy.title} is being asked …` : " ";
     const { pick } = found;
+    const learnt = learntFrom(found, entry.strategy);
+    if (learnt) return `learns from the centres of ${classInWords(run, learnt.own)} and ${classInWords(run, learnt.rival)}: ${learnt.zone}, gap ${fixed(learnt.gap, decimalsFor(learnt.gap))}`;
+    const reason = found.answer.not_applicable?.[entry.strategy.name];
+    if (reason) return `${entry.strategy.title} has no pick here: ${reason.replace(/\.$/, "")}.`;
     if (pick.kind === "all") return `${entry.strategy.title} takes every negative.`;
     if (pick.kind === "abstains") return `${entry.strategy.title} abstains for this anchor and positive.`;
     if (pick.kind !== "pick") return "Nobody can ask this strategy again.";

@@ -1,7 +1,7 @@
 // The numbers of the step, for the watched run large and for its rivals small. Loss comes last and in grey: each
 // strategy's loss is a mean over triplets of its own choosing, so the lower loss may be the worse model.
 import { h, percent, wholeNumber } from "./dom.js";
-import { lastStepWith, nearestFrame } from "./store.js";
+import { lastStepWith, lossWords, nearestFrame } from "./store.js";
 import { touches } from "./state.js";
 import { markIcon } from "./marks.js";
 
@@ -85,7 +85,13 @@ export function createCounters({ state }) {
     if (!touches(changed, "frame", "run", "runs", "race", "theme")) return;
     const step = run.frames[s.frame];
     const others = s.race.filter((entry) => entry.digest !== s.run && s.runs[entry.digest]);
-    for (const { counter, note, meaning, value, rivals } of cells) {
+    for (const { counter, element, note, meaning, value, rivals } of cells) {
+      if (counter.last) {
+        const own = lossWords(run.loss?.title);
+        meaning.textContent = own ?? counter.meaning;
+        const help = own ? `mean of the ${own} that this run trains with: not comparable between strategies` : counter.help;
+        if (element.title !== help) element.title = help;
+      }
       if (counter.title === "R@1") meaning.textContent = `${run.truth ? "truly right" : "neighbour right"}, chance ${chanceOf(run).toFixed(2)}`;
       const own = counterOf(run, counter, s.frame);
       value.textContent = own.text;
@@ -94,7 +100,8 @@ export function createCounters({ state }) {
         ...others.map((entry) => {
           const other = s.runs[entry.digest];
           const { text } = counterOf(other, counter, nearestFrame(other, step));
-          return h("span", { title: entry.title }, markIcon(entry.mark, s.theme.dark, 11), text);
+          const theirs = counter.last ? lossWords(other.loss?.title) : null;
+          return h("span", { title: theirs ? `${entry.title}: ${theirs}` : entry.title }, markIcon(entry.mark, s.theme.dark, 11), text);
         }),
       );
     }

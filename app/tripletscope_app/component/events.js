@@ -13,7 +13,7 @@ const FLASH = 900; // ms
 function checkedWords({ checked = [], unchecked = {}, notes = [] }) {
   const lower = (title) => title.charAt(0).toLowerCase() + title.slice(1);
   const looked = checked.length ? `; checked: ${checked.map(lower).join(", ")}` : "";
-  const missed = Object.entries(unchecked).map(([title, why]) => ` Not checked: ${lower(title)} (${why}).`);
+  const missed = Object.entries(unchecked).map(([title, why]) => ` Not checked: ${lower(title)} (${why.replace(/^not checked: /, "")}).`);
   for (const note of notes) missed.push(` ${note.charAt(0).toUpperCase()}${note.slice(1)}${note.endsWith(".") ? "" : "."}`);
   return { calm: `Nothing alarming was found${looked}.${missed.join("")}`, missed: missed.join("").trim() };
 }

@@ -1,7 +1,7 @@
 // The lanes as a list of buttons: names, who trains, who agrees, and scrolling where there are more than fit.
 import { clamp, fixed, h, setText } from "./dom.js";
-import { shortName } from "./store.js";
-import { measure, pickOf } from "./answers.js";
+import { classInWords, lossWords, shortName } from "./store.js";
+import { learntFrom, measure, pickOf } from "./answers.js";
 import { markColour, markIcon } from "./marks.js";
 import { lanesInView } from "./ruler_layout.js";
 import { termsOf } from "./terms.js";
@@ -37,13 +37,15 @@ function laneSays(found, strategy, trains, agrees, training) {
   if (found) {
     const { run, answer, at, positive } = found;
     const pick = pickOf(answer, at, strategy, positive);
-    if (asksStill(answer, strategy)) said.push("the engine is being asked");
+    const learnt = learntFrom(found, strategy);
+    if (learnt) said.push(`learns from the centre of ${classInWords(run, learnt.own)} and that of ${classInWords(run, learnt.rival)}: ${learnt.zone}, ${lossWords(run.loss?.title ?? strategy.title)} ${shortLoss(learnt.loss)}`);
+    else if (asksStill(answer, strategy)) said.push("the engine is being asked");
     else if (pick.kind === "missing") said.push(`not available here: ${answer.not_applicable?.[strategy.name] ?? strategy.unavailable ?? "no answer in this space"}`);
     else if (pick.kind === "abstains") said.push(abstainWords(answer, strategy, run));
     else if (pick.kind === "all") said.push(`uses all ${answer.negatives.length} negatives`);
     else {
       const m = measure(answer, at, pick.positive, pick.negative, run);
-      said.push(`picks this ${shortName(run, pick.negative)}: ${m.zone}, loss ${shortLoss(m.loss)}${pick.own ? ", for its own positive" : ""}`);
+      said.push(`picks this ${shortName(run, pick.negative)}: ${m.zone}, ${run.loss || (strategy.name !== run.strategy && strategy.loss) ? "triplet loss" : "loss"} ${shortLoss(m.loss)}${pick.own ? ", for its own positive" : ""}`);
     }
   }
   if (agrees) said.push(`the same negative as ${training.title}, which trains this run`);

@@ -1,8 +1,10 @@
 // One thin lane per strategy under the swarm: its pick in its own shape and colour, its probabilities, or "abstains".
 // Marks on the thumbnails themselves would hide each other as soon as two strategies agree.
 import { svg } from "./dom.js";
-import { chancesOf, distanceTo, measure, pickOf } from "./answers.js";
-import { markColour, shapePath } from "./marks.js";
+import { classInWords } from "./store.js";
+import { chancesOf, distanceTo, learntFrom, measure, pickOf } from "./answers.js";
+import { classColour } from "./theme.js";
+import { centreIcon, markColour, shapePath } from "./marks.js";
 import { abstainWords, notHereWords, shortLoss } from "./lane_names.js";
 import { textWidth } from "./text_width.js";
 
@@ -63,6 +65,8 @@ function laneContent(s, found, strategy, { scale, y, height, right, lossX }) {
     return Number.isFinite(distance) ? scale(distance) : null;
   };
 
+  const learnt = learntFrom(found, strategy);
+  if (learnt) return [...centreMarks(s, run, learnt, { scale, y, height, right, words }), lossText(learnt.loss, lossX, middle)];
   if (pick.kind === "missing") return words(clipped(notHereWords(answer, strategy), right - scale.left - 20, s.theme.font), scale.left + 8);
   const chances = chancesOf(answer, at, strategy, positive);
   if (chances) {
@@ -109,6 +113,28 @@ function laneContent(s, found, strategy, { scale, y, height, right, lossX }) {
   }
   parts.push(lossText(measure(answer, at, pick.positive, pick.negative, run).loss, lossX, middle));
   return parts;
+}
+
+/** The two centres that the anchor learns from, at their distances: the marks of the map, a tick each, and whose they are. */
+function centreMarks(s, run, { own, rival, dap, dan }, { scale, y, height, right, words }) {
+  const ends = [{ label: own, far: dap, text: "own centre" }, { label: rival, far: dan, text: `centre of ${briefClass(run, rival)}` }];
+  const [left, other] = ends.map((end) => ({ ...end, x: scale(end.far), width: textWidth(end.text, WORD_SIZE, s.theme.font) })).sort((a, b) => a.x - b.x);
+  const marks = [left, other].flatMap(({ label, x }) => {
+    const colour = classColour(label, run.class_names.length, s.theme.dark);
+    const tick = svg("line", { class: "ts-lane-centre", "data-class": label, x1: x, x2: x, y1: y + 1, y2: y + height - 1, stroke: colour, "stroke-width": 2 });
+    return [tick, centreIcon(colour, s.theme.background, { x, y: y + height / 2, size: Math.min(7, height * 0.36) })];
+  });
+  // Each on its outer side, or both on the one side that has room, in the order of the ticks; the sentence has them, too.
+  const gap = 14;
+  const fits = { before: left.x - left.width - gap > scale.left, after: other.x + other.width + gap < right };
+  if (fits.before && fits.after) return [...words(left.text, left.x - gap, { end: true }), ...words(other.text, other.x + gap), ...marks];
+  const both = `${left.text}, ${other.text}`;
+  return [...(fits.after ? words(both, other.x + gap) : words(both, left.x - gap, { end: true })), ...marks];
+}
+
+function briefClass(run, label) {
+  const name = classInWords(run, label);
+  return name.length > 16 ? `${name.slice(0, 15)}\u2026` : name;
 }
 
 /** As much of a line as fits. */

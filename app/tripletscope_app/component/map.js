@@ -3,7 +3,7 @@
 import { clamp, easeInOut, h, reducedMotion, setText, wholeNumber } from "./dom.js";
 import { classColours, parseColour } from "./theme.js";
 import { touches } from "./state.js";
-import { currentAnswer } from "./answers.js";
+import { centresAt, currentAnswer } from "./answers.js";
 import { homeCamera, projection } from "./camera.js";
 import { createGlPoints } from "./map_gl.js";
 import { createFlatPoints, writeDiscs } from "./map_2d.js";
@@ -12,6 +12,7 @@ import { FOOT, paintPin, ringPoint, paintThumbs, placePins } from "./map_pins.js
 import { badgeText, spaceMeaning, ownSheet, shownSheet } from "./space.js";
 import { colourMode, createInk, litClasses } from "./map_ink.js";
 import { className, sampleName } from "./store.js";
+import { centrePlace, centreSpots, centreUnder, createCentreKey, paintCentres, placesCentres } from "./centres.js";
 import { createLineLegend, paintLines, picksByNegative } from "./map_lines.js";
 import { createClassList, createColourKey, createColourMenu, createFilterChip } from "./map_legend.js";
 import { createSpaceControl } from "./map_space.js";
@@ -26,7 +27,7 @@ const CARD_GRACE = 260;
 const MANY_CLASSES = 20;
 const PASSAGE = 250; // ms from one space to another
 const REST = 500; // ms at rest until a screen reader hears what the map shows
-const OVERLAID = ["run", "runs", "t", "frame", "anchor", "positive", "lane", "hover", "hoverClasses", "focus", "camera", "theme", "size", "sprites", "answers", "strategies", "playing", "dragging", "space", "layouts", "margin", "colourBy", "news"];
+const OVERLAID = ["run", "runs", "t", "frame", "anchor", "positive", "lane", "hover", "hoverClasses", "focus", "camera", "theme", "size", "sprites", "answers", "strategies", "playing", "dragging", "space", "layouts", "margin", "colourBy", "news", "centres"];
 
 function wantsCanvas() {
   return Boolean(globalThis.__tripletscope_no_webgl) || /[?&]renderer=canvas\b/.test(location.search);
@@ -53,7 +54,8 @@ export function createMap({ state, actions, sprites }) {
   const lines = createLineLegend();
   const colourKey = createColourKey();
   const [lost, plain] = ["div", "div"].map((tag) => h(tag, { class: "ts-map-line", hidden: true }));
-  const foot = h("div", { class: "ts-map-foot" }, lost, plain, colourKey.element, lines.element);
+  const centreKey = createCentreKey({ state });
+  const foot = h("div", { class: "ts-map-foot" }, lost, plain, centreKey.element, colourKey.element, lines.element);
 
   const note = h("div", { class: "ts-map-note" });
   const hint = h("div", { class: "ts-map-hint", hidden: true }, "Ctrl + wheel zooms, dragging moves");
@@ -83,6 +85,8 @@ export function createMap({ state, actions, sprites }) {
   let view = null;
   let passage = null; // {sheet, camera, began} of the space that is being left
   let palette = [];
+  let centres = []; // learned centres as drawn
+  let pointedCentre = null; // the class whose centre is under the pointer
   let pinned = []; // pins as drawn, for clicks on their pictures
   let drawnPoints = ""; // what the points were drawn for: hovering redraws rings and not fifty thousand points
   let ringed = false; // whether something lies on the lowest canvas
@@ -222,16 +226,20 @@ export function createMap({ state, actions, sprites }) {
     const collapsed = shape.radius * view.scale < 9 && !left;
     const sprite = sprites.sheet(run);
     if (sprite && s.camera.zoom >= 2) paintThumbs(pen, { run, sprite, spots: spotsNow(), palette, lit: litClasses(s), theme: s.theme, ...size });
+    centres = s.centres && !left ? centreSpots(sheet, s.t, view) : [];
     if (rings) paintZoneNames(pen, { ...rings, colours: s.zoneColours, theme: s.theme, ...size });
     if ((s.playing || s.dragging) && !left) {
       for (const index of [s.anchor, found?.positive].filter((i) => i !== undefined)) {
         paintTrail(pen, { sheet, t: s.t, index, view, colour: s.theme.text, ground: s.theme.background });
       }
     }
+    if (centres.length) paintCentres(pen, { spots: centres, palette, theme: s.theme, lit: litClasses(s), plain: colourMode(s) !== "class" });
     pinned = placePins(paintLines(pen, s, { sheet, found, screen }), size);
     if (!collapsed) drawNames(pen, s, screen);
     for (const pin of pinned) paintPin(pen, pin, run, sprite, s.theme);
     if (s.hover) ringPoint(pen, screen(s.hover.index), s.theme);
+    const under = centres.find(({ label }) => label === pointedCentre);
+    if (under) ringPoint(pen, [under.x, under.y], s.theme, 12);
     if (sheet.exact) paintScaleBar(pen, { view, run, margin: s.margin ?? run.margin, theme: s.theme, ...size });
     if (collapsed) placeNote(shape);
     return collapsed;
@@ -276,12 +284,20 @@ export function createMap({ state, actions, sprites }) {
       const [x, y] = positionAt(sheet, s.frame, i);
       return [sampleName(run, i), className(run, i), x, y, trueDistance(s, sheet, found, i), roleOf(i)];
     });
+    const known = found && centresAt(found.answer, found.at);
+    if (placesCentres(sheet)) {
+      run.class_names.forEach((name, label) => {
+        const [x, y] = centrePlace(sheet, s.frame, label);
+        if (Number.isFinite(x + y)) rows.push(["", String(name), x, y, known?.distanceTo(label) ?? null, "learned centre"]);
+      });
+    }
     return tableWith(s, ["id", "class", `x (${sheet.name})`, `y (${sheet.name})`, unitOf(run, "distance to anchor"), "role"], rows);
   }
 
   function drawNames(pen, s, screen) {
     const { run } = sheet;
     const blocked = pinned.map((p) => [p.px - p.size / 2 - 5, p.py - p.size / 2 - 5, p.px + p.size / 2 + 5, p.py + p.size / 2 + 5]);
+    blocked.push(...centres.map(({ x, y }) => [x - 9, y - 9, x + 9, y + 9]));
     // No name lies on the scale bar, under the buttons or under the legends.
     blocked.push([0, 0, size.width, size.head], [size.width - 200, size.height - 44, size.width, size.height], footBox);
     if (sheet.exact) blocked.push([0, size.height - FOOT, size.width * 0.45, size.height]);
@@ -303,6 +319,7 @@ export function createMap({ state, actions, sprites }) {
   // --- what is pointed at ---
 
   function showCard(s) {
+    if (pointedCentre !== null) return showCentreCard(s);
     if (!sheet || s.hover?.where !== "map" || hands.dragging()) return;
     const [x, y] = screenOf(s.t, s.hover.index, null);
     card.show(s, { sheet, found: currentAnswer(s), index: s.hover.index, x, y, ...size });
@@ -324,8 +341,31 @@ export function createMap({ state, actions, sprites }) {
     );
   }
 
+  function showCentreCard(s) {
+    const spot = centres.find(({ label }) => label === pointedCentre);
+    const found = currentAnswer(s);
+    if (!spot) return card.hide();
+    card.showCentre({ run: sheet.run, label: spot.label, distance: found ? centresAt(found.answer, found.at)?.distanceTo(spot.label) : null, x: spot.x, y: spot.y, ...size });
+  }
+
+  /** What the hands do with the centres, which lie over the points. */
+  const onCentres = {
+    at: (place) => centreUnder(centres, place),
+    hover(label) {
+      if (label === pointedCentre) return;
+      pointedCentre = label;
+      clearTimeout(cardTimer);
+      state.touch("hover");
+      cardTimer = setTimeout(() => (label === null ? card.hide() : showCard(state.get())), label === null ? CARD_GRACE : card.hidden ? CARD_DELAY : 0);
+    },
+    click(label) {
+      const { focus } = state.get();
+      actions.setFocus(focus?.[0] === label && (focus[1] ?? null) === null ? null : [label, null]);
+    },
+  };
+
   const look = () => ({ view, pins: pinned, size, spots: spotsNow });
-  const hands = handleMap({ surface, hint, state, actions, look, hoverAt });
+  const hands = handleMap({ surface, hint, state, actions, look, hoverAt, centres: onCentres });
 
   const showMeaning = (yes) => {
     meaning.hidden = !yes;
@@ -346,6 +386,7 @@ export function createMap({ state, actions, sprites }) {
     classes.update(s, palette);
     filter.update(s);
     colourKey.update(s);
+    centreKey.update(s, sheet);
     lines.update(run, s.theme.dark, !sheet.exact && Boolean(currentAnswer(s)));
     setText(badge, badgeText(s, sheet));
     badge.toggleAttribute("data-exact", sheet.exact);
@@ -396,7 +437,7 @@ export function createMap({ state, actions, sprites }) {
     draw(s);
     if (!card.hidden && touches(changed, "frame", "run", "anchor", "space", "layouts", "colourBy")) {
       // Its distance is another one now; without a hovered point, after a click say, it goes.
-      if (s.hover?.where === "map") showCard(s);
+      if (s.hover?.where === "map" || pointedCentre !== null) showCard(s);
       else card.hide();
     }
   });
@@ -405,6 +446,11 @@ export function createMap({ state, actions, sprites }) {
     element,
     renderer: () => drawer.kind,
     resize,
+    /** Page coordinates of the learned centres on screen, by class, for tests. */
+    centres() {
+      const box = element.getBoundingClientRect();
+      return centres.map(({ label, x, y }) => ({ label, x: box.left + x, y: box.top + y }));
+    },
     /** Page coordinates of a sample, for tests: a canvas has no elements to ask. */
     project(index) {
       const s = state.get();

@@ -33,8 +33,11 @@ export function pointTowards(spots, from, [dx, dy], inside) {
   return best;
 }
 
-/** Listens on the surface. `look()` = {view, spots, pins, size} as drawn; `hoverAt(index, byKey)` marks a point. */
-export function handleMap({ surface, hint, state, actions, look, hoverAt }) {
+const NO_CENTRES = { at: () => null, hover() {}, click() {} };
+
+/** Listens on the surface. `look()` = {view, spots, pins, size} as drawn; `hoverAt(index, byKey)` marks a point. `centres`
+ * are those of classes: {at([x, y]) = whose, hover(label or null), click(label)}. */
+export function handleMap({ surface, hint, state, actions, look, hoverAt, centres = NO_CENTRES }) {
   let drag = null;
   let hintTimer = 0;
 
@@ -56,13 +59,17 @@ export function handleMap({ surface, hint, state, actions, look, hoverAt }) {
   surface.addEventListener("pointermove", (event) => {
     if (!look().view) return;
     if (!drag) {
-      hoverAt(under(local(event)));
+      const place = local(event);
+      const label = centres.at(place);
+      centres.hover(label);
+      hoverAt(label === null ? under(place) : null);
       return;
     }
     const [dx, dy] = [event.clientX - drag.x, event.clientY - drag.y];
     if (!drag.moved && Math.hypot(dx, dy) < 4) return;
     if (!drag.moved) {
       drag.moved = true;
+      centres.hover(null);
       hoverAt(null);
       surface.setPointerCapture(event.pointerId);
     }
@@ -78,12 +85,15 @@ export function handleMap({ surface, hint, state, actions, look, hoverAt }) {
   surface.addEventListener("pointerup", (event) => {
     const click = drag && !drag.moved;
     drag = null;
+    const label = click && look().view ? centres.at(local(event)) : null;
+    if (label !== null) return centres.click(label);
     const index = click && look().view ? under(local(event)) : null;
     if (index !== null) actions.selectAnchor(index);
   });
   surface.addEventListener("pointercancel", () => (drag = null));
   surface.addEventListener("pointerleave", () => {
     if (!drag?.moved) drag = null;
+    centres.hover(null);
     hoverAt(null);
   });
   surface.addEventListener("dblclick", (event) => {

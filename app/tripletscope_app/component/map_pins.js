@@ -119,12 +119,12 @@ export function paintThumbs(pen, { run, sprite, spots, palette, lit, theme, widt
 }
 
 /** Marks the point that somebody points at, here or in another panel. */
-export function ringPoint(pen, [x, y], theme) {
+export function ringPoint(pen, [x, y], theme, radius = 9) {
   for (const [colour, weight] of [[theme.background, 5.5], [theme.text, 2.5]]) {
     pen.strokeStyle = colour;
     pen.lineWidth = weight;
     pen.beginPath();
-    pen.arc(x, y, 9, 0, 2 * Math.PI);
+    pen.arc(x, y, radius, 0, 2 * Math.PI);
     pen.stroke();
   }
 }

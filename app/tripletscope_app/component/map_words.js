@@ -1,7 +1,8 @@
 // The map for those who do not see it, and the card for those who point at it.
 import { clamp, decimalsFor, fixed, h, setText, wholeNumber } from "./dom.js";
-import { className, sampleName, shortName, trueClass } from "./store.js";
-import { distanceTo, pickOf } from "./answers.js";
+import { className, classInWords, sampleName, shortName, trueClass } from "./store.js";
+import { centresAt, distanceTo, pickOf } from "./answers.js";
+import { placesCentres } from "./centres.js";
 import { paintThumb, thumbElement } from "./sprite.js";
 import { badgeText, changesOf, knowsChange } from "./space.js";
 import { frameShape, positionAt } from "./map_paint.js";
@@ -38,10 +39,21 @@ export function mapSentence(s, sheet, found) {
       if (pick.kind === "abstains") say.push(`${title} abstains.`);
     }
   }
+  say.push(...centreSentence(s, sheet, found));
   if (s.frame > 0 && knowsChange(s, "moved")) say.push(movementSentence(s, run));
   const { lost } = frameShape(sheet, s.frame);
   if (lost) say.push(lostText(lost));
   return say.join(" ");
+}
+
+function centreSentence(s, sheet, found) {
+  const { run } = sheet;
+  if (!run.class_centres || !s.centres) return [];
+  if (!placesCentres(sheet)) return ["The learned centres of the classes have no place on this map."];
+  const there = found && centresAt(found.answer, found.at);
+  if (!there?.own || !there.rival) return ["The learned centres of the classes are shown."];
+  const far = ({ label, distance }) => `that of ${classInWords(run, label)}, ${fixed(distance, decimalsFor(distance))} away`;
+  return [`Learned centres: the anchor's own, ${far(there.own)}; the nearest other, ${far(there.rival)}.`];
 }
 
 function movementSentence(s, run) {
@@ -68,6 +80,11 @@ export function createCard(sprites) {
   const lines = ["label", "id", "text", "far", "change"].map((name) => h("div", { class: `ts-card-${name}` }));
   const [label, id, text, far, change] = lines;
   const element = h("div", { class: "ts-card", hidden: true }, thumb, h("div", {}, ...lines));
+  const place = (x, y, width, height) => {
+    const box = element.getBoundingClientRect();
+    element.style.left = `${clamp(x + 18, 6, Math.max(6, width - box.width - 6))}px`;
+    element.style.top = `${clamp(y - box.height - 14, 6, Math.max(6, height - box.height - 6))}px`;
+  };
   return {
     element,
     get hidden() {
@@ -79,6 +96,7 @@ export function createCard(sprites) {
       const { run } = sheet;
       if (!Number.isFinite(x) || !Number.isFinite(y)) return;
       element.hidden = false;
+      element.toggleAttribute("data-centre", false);
       paintThumb(thumb, run, index, 56, sprites);
       setText(label, className(run, index).trim() || `class ${run.label[index]}`);
       setText(id, `id ${sampleName(run, index)}`);
@@ -88,9 +106,17 @@ export function createCard(sprites) {
       setText(far, index === s.anchor ? "the anchor" : d === null ? "click: new anchor" : `${fixed(d, decimalsFor(d))} from the anchor${sheet.exact ? "" : ", truly"}`);
       setText(change, changeText(s, index));
       change.hidden = !change.textContent;
-      const box = element.getBoundingClientRect();
-      element.style.left = `${clamp(x + 18, 6, Math.max(6, width - box.width - 6))}px`;
-      element.style.top = `${clamp(y - box.height - 14, 6, Math.max(6, height - box.height - 6))}px`;
+      place(x, y, width, height);
+    },
+    /** The same of the learned centre of a class; its distance to the anchor is null where nobody knows it. */
+    showCentre({ run, label: whose, distance, x, y, width, height }) {
+      element.hidden = false;
+      element.toggleAttribute("data-centre", true);
+      setText(label, `learned centre of ${classInWords(run, whose)}`);
+      setText(id, "");
+      setText(far, distance === null ? "" : `d to the anchor ${fixed(distance, decimalsFor(distance))}`);
+      for (const line of [text, change]) line.hidden = true;
+      place(x, y, width, height);
     },
   };
 }

@@ -53,3 +53,16 @@ export function markIcon(mark, dark, size = 14) {
     svg("path", { d: shapePath(mark?.shape, size * 0.34), fill: markColour(mark, dark) }),
   );
 }
+
+/** px from the middle of a learned centre's mark to the outer edge of its ring. */
+export const CENTRE_SIZE = 8;
+
+/** The mark of a learned centre of a class, a ringed cross, as part of a drawing. */
+export function centreIcon(colour, ground, { x = 0, y = 0, size = CENTRE_SIZE } = {}) {
+  const arm = size - 1.2;
+  return svg(
+    "g", { class: "ts-centre-mark", transform: `translate(${x.toFixed(1)},${y.toFixed(1)})` },
+    svg("circle", { r: size - 1, fill: ground, stroke: colour, "stroke-width": 1.8 }),
+    svg("path", { d: `M${-arm},0H${arm}M0,${-arm}V${arm}`, stroke: colour, "stroke-width": 1.8, fill: "none" }),
+  );
+}

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
+from tripletscope.analysis.centres import frame_centres
 from tripletscope.analysis.probe import probe_labels
 from tripletscope.analysis.projection import Projection, fixed_view, project
 from tripletscope.store.reader import TRUTH_SHARES, Run
@@ -122,10 +123,30 @@ def ruler_max(run: Run) -> float:
 
 
 def race_scale(runs: Sequence[Run], projections: Sequence[Projection]) -> Scale:
-    """One scale for all runs of a race."""
-    centre, extent = fixed_view([p.box for p in projections if len(p.positions)])
+    """One scale for all runs of a race; learned centres of classes lie on the map, too."""
+    boxes = [projection.box for projection in projections if len(projection.positions)]
+    for run, projection in zip(runs, projections, strict=True):
+        places = centre_places(run, projection)
+        if places is not None and np.isfinite(places).any():
+            low, high = np.nanmin(places, axis=(0, 1)), np.nanmax(places, axis=(0, 1))
+            boxes.append((float(low[0]), float(high[0]), float(low[1]), float(high[1])))
+    centre, extent = fixed_view(boxes)
     margin = max((run.margin for run in runs), default=1.0)
     return Scale(centre, extent, max([ruler_max(run) for run in runs] + [1.5 * margin]))
+
+
+def centre_places(run: Run, projection: Projection) -> Float32[np.ndarray, "F C 2"] | None:
+    """Where the learned centre of each class lies on the map at every frame; None for a run that learned none."""
+    centres = frame_centres(run)
+    return None if centres is None else projection.place(centres)
+
+
+def own_loss(run: Run) -> dict[str, str] | None:
+    """{name, title} of the loss that the run trained with, where it is not the triplet loss, or nobody says which."""
+    told = run.config.get("loss")
+    if not isinstance(told, dict) or not isinstance(told.get("name"), str) or told["name"] == "triplet":
+        return None
+    return {"name": told["name"], "title": str(told.get("title") or told["name"])}
 
 
 def opening_zoom(projection: Projection, frame: int, scale: Scale) -> float:
@@ -166,6 +187,9 @@ def pack_run(run: Run, projection: Projection | None = None, scale: Scale | None
         sections["series"] = ("f32", np.concatenate(table))
     if sprite is not None:
         sections["sprite"] = ("u8", np.frombuffer(sprite, dtype=np.uint8))
+    centres = centre_places(run, projection)
+    if centres is not None:
+        sections["class_centres"] = ("f32", centres)
     ids = None
     if not (isinstance(samples.ids, np.ndarray) and np.array_equal(samples.ids[rows], rows)):
         ids = [str(samples.ids[int(row)]) for row in rows]
@@ -197,6 +221,9 @@ def pack_run(run: Run, projection: Projection | None = None, scale: Scale | None
         "thumb": thumb,
         "series_names": list(series),
     }
+    loss = own_loss(run)
+    if loss is not None:
+        header["loss"] = loss
     return join(header, sections)
 
 

@@ -164,7 +164,7 @@ export function createPlane({ state, actions }) {
     const key = [s.run, whole.side, marginOn(s), Boolean(lens), size.width, s.theme.key].join("/");
     if (frameDrawing.dataset.key === key) return;
     frameDrawing.dataset.key = key;
-    frameDrawing.replaceChildren(...planeFrame(whole, marginOn(s), { softMargin: run.soft_margin, quiet: Boolean(lens) }));
+    frameDrawing.replaceChildren(...planeFrame(whole, marginOn(s), { free: !run.soft_margin && !run.loss, quiet: Boolean(lens) }));
   }
 
   function drawMarks(s, run, pen = penOf(marks)) {

@@ -46,7 +46,7 @@ function planeAxisLines(view) {
 }
 
 /** SVG parts of the frame around the plane; `quiet` leaves out what would lie under the magnified corner. */
-export function planeFrame(view, margin, { softMargin, quiet }) {
+export function planeFrame(view, margin, { free, quiet }) {
   const { left, top, side } = view;
   const parts = planeAxisLines(view);
   const [near, far] = [gapLine(view, 0), gapLine(view, margin)];
@@ -58,7 +58,7 @@ export function planeFrame(view, margin, { softMargin, quiet }) {
     name("easy", "easy", { x: left + side * 0.12, y: top + side * 0.3 });
     return parts;
   }
-  name(softMargin ? "easy" : "easy, loss 0", "easy", { x: left + side * 0.2, y: top + side * 0.1 });
+  name(free ? "easy, loss 0" : "easy", "easy", { x: left + side * 0.2, y: top + side * 0.1 });
   if (!far.length) return parts;
   const farSpot = alongGapLine(far, 0.78);
   parts.push(planeText(`gap = margin ${tickText(margin)}`, { x: farSpot.x - 5, y: farSpot.y - 5, angle: farSpot.angle, cls: "ts-plane-line" }));

@@ -2,7 +2,7 @@
 import { clamp, decimalsFor, easeInOut, fixed, h, reducedMotion, setText, svg } from "./dom.js";
 import { className, sampleName, shortName } from "./store.js";
 import { touches } from "./state.js";
-import { chancesOf, currentAnswer, distanceTo, pickOf, zoneOf } from "./answers.js";
+import { centresAt, chancesOf, currentAnswer, distanceTo, pickOf, zoneOf } from "./answers.js";
 import { markColour } from "./marks.js";
 import { rulerScale } from "./scale.js";
 import { paintThumb, thumbElement } from "./sprite.js";
@@ -190,7 +190,7 @@ export function createRuler({ state, actions, sprites, lineup }) {
     still.replaceChildren(
       ...drawRulerAxis(scale, box), ...drawLaneRules(box),
       svg("text", { class: "ts-lanes-heading", x: 0, y }, "would pick"),
-      svg("text", { class: "ts-lanes-heading", x: box.lossX, y, "text-anchor": "end" }, run.soft_margin ? "soft loss" : "loss"),
+      svg("text", { class: "ts-lanes-heading", x: box.lossX, y, "text-anchor": "end" }, run.soft_margin ? "soft loss" : run.loss && !run.class_centres ? "triplet loss" : "loss"),
     );
   }
 
@@ -264,7 +264,11 @@ function rulerTable(s) {
     const by = picks.filter(([, pick]) => pick.negative === sample).map(([{ name }]) => name);
     return ["negative", sampleName(run, sample), className(run, sample), far, gap, Number.isFinite(gap) ? zoneOf(gap, found.run.margin) : null, by.join("; "), ...chances.map((all) => all[i])];
   });
-  return tableWith(s, columns, [...positives, ...negatives]);
+  // Nobody picks a centre; the run's own loss may learn from these two.
+  const there = centresAt(answer, at);
+  const centres = [["own", there?.own], ["nearest other", there?.rival]].filter(([, centre]) => centre)
+    .map(([which, { label, distance }]) => ["learned centre", "", String(run.class_names[label] ?? label), distance, null, null, which, ...drawing.map(() => null)]);
+  return tableWith(s, columns, [...positives, ...negatives, ...centres]);
 }
 
 /** "Euclidean distance", whatever way the run spells it. */

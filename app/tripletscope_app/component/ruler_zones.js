@@ -64,7 +64,7 @@ export function createZoneGround() {
       bands.forEach((band, i) => {
         const [x, width] = [edges[i], Math.max(0, edges[i + 1] - edges[i])];
         for (const rect of [band.fill, band.hatching, band.head]) if (rect) put(rect, { x, width });
-        const easy = band.zone === "easy" && !run.soft_margin && width >= zoneNameRoom("easy, loss 0", font);
+        const easy = band.zone === "easy" && !run.soft_margin && !run.loss && width >= zoneNameRoom("easy, loss 0", font);
         const words = width < zoneNameRoom(band.zone, font) ? "" : easy ? "easy, loss 0" : band.zone;
         if (words !== band.words) band.name.textContent = band.words = words;
         put(band.name, { x: x + width / 2 });

@@ -1,8 +1,8 @@
 // The sentence: strategy, pick, numbers, zone and loss in words. What it says is what a screen reader hears.
 import { decimalsFor, fixed, h, percent } from "./dom.js";
-import { className, shortName, trueClass, truthWords } from "./store.js";
+import { className, classInWords, lossWords, shortName, trueClass, truthWords } from "./store.js";
 import { touches } from "./state.js";
-import { answerKey, chancesOf, currentAnswer, distanceTo, measure, pickOf } from "./answers.js";
+import { answerKey, chancesOf, currentAnswer, distanceTo, learntFrom, measure, pickOf } from "./answers.js";
 import { markIcon } from "./marks.js";
 import { paintThumb, thumbElement } from "./sprite.js";
 import { outsidersOf, outsideWords } from "./ghosts.js";
@@ -31,16 +31,26 @@ function tiny(value) {
   return value === 0 ? "0" : value.toExponential(1).replaceAll("-", "\u2212");
 }
 
-/** "1.84 − 0.62 + 1.00 = loss 2.22 (gap −1.22)" as words, all numbers with the same decimals where that can be read. */
-export function equationWords(m, run) {
+// Between centres of classes a zone is that of the two centres.
+const CENTRE_ZONE_MEANING = {
+  hard: "nearer than its own",
+  "semi-hard": "farther, within the margin",
+  easy: "farther, by the margin or more",
+};
+
+const PLAIN_NAMES = { near: "d(a,p)", far: "d(a,n)", loss: "loss" };
+
+/** "d(a,p) 1.84 − d(a,n) 0.62 + margin 1.00 = loss 2.22, gap −1.22" as words, all numbers with the same decimals where that
+ * can be read. `names` say it of something else than the triplet loss of a positive and a negative. */
+export function equationWords(m, run, { near, far, loss } = PLAIN_NAMES) {
   const digits = decimalsFor(m.dap, m.dan);
   const n = (value) => (digits <= 4 ? fixed(value, digits) : Math.abs(value) < 0.01 ? tiny(value) : fixed(value, 2));
   const gap = ["gap ", [n(m.gap), "ts-number"]];
   if (run.soft_margin) {
-    return ["d(a,n) ", [n(m.dan), "ts-number"], " \u2212 d(a,p) ", [n(m.dap), "ts-number"], " = ", ...gap, ", ln(1 + e^\u2212gap) = ", [`loss ${smallLoss(m.loss)}`, "ts-strong"]];
+    return [`${far} `, [n(m.dan), "ts-number"], ` \u2212 ${near} `, [n(m.dap), "ts-number"], " = ", ...gap, ", ln(1 + e^\u2212gap) = ", [`${loss} ${smallLoss(m.loss)}`, "ts-strong"]];
   }
-  const sum = ["d(a,p) ", [n(m.dap), "ts-number"], " \u2212 d(a,n) ", [n(m.dan), "ts-number"], " + margin ", [n(run.margin), "ts-number"]];
-  const end = m.loss > 0 ? [" = ", [`loss ${n(m.loss)}`, "ts-strong"]] : [" is below 0: ", ["loss 0", "ts-strong"]];
+  const sum = [`${near} `, [n(m.dap), "ts-number"], ` \u2212 ${far} `, [n(m.dan), "ts-number"], " + margin ", [n(run.margin), "ts-number"]];
+  const end = m.loss > 0 ? [" = ", [`${loss} ${n(m.loss)}`, "ts-strong"]] : [" is below 0: ", [`${loss} 0`, "ts-strong"]];
   return [...sum, ...end, ", ", ...gap];
 }
 
@@ -64,9 +74,31 @@ export function noAnswerWords(s) {
   return s.message ?? null;
 }
 
+/** The loss that a strategy trains with in this run, or would in one of its own, where it is not the triplet loss. */
+function lossThatTrains(run, strategy) {
+  return lossWords(strategy.name === run.strategy ? run.loss?.title : strategy.loss);
+}
+
+/** The numbers of a pick. They are the triplet loss, so they call it that where something else is trained. */
+function pickEquation(m, run, strategy) {
+  const other = run.loss || (strategy && lossThatTrains(run, strategy));
+  return equationWords(m, run, { ...PLAIN_NAMES, loss: other ? "triplet loss" : "loss" });
+}
+
+/** A run that learns from centres of classes: whose they are, and the numbers of its loss. */
+function centreLines(run, strategy, m) {
+  const centre = (label) => [`the centre of ${classInWords(run, label)}`, "ts-strong"];
+  return [
+    [[strategy.title, "ts-strong"], " learns from ", centre(m.own), ", its own, and ", centre(m.rival), ": ", zoneWord(m.zone), `, ${CENTRE_ZONE_MEANING[m.zone]}.`],
+    equationWords(m, run, { near: "d(a,own)", far: "d(a,other)", loss: "loss" }),
+  ];
+}
+
 /** What the chosen strategy does, as two lines of words. */
 function strategyLines(found, strategy) {
   const { run, answer, at, positive, stale } = found;
+  const learnt = learntFrom(found, strategy);
+  if (learnt) return centreLines(run, strategy, learnt);
   const pick = pickOf(answer, at, strategy, positive);
   const name = [strategy.title, "ts-strong"];
   const then = stale ? ` at margin ${marginText(answer.margin)}` : ""; // the engine has not answered for this one yet
@@ -83,7 +115,7 @@ function strategyLines(found, strategy) {
     const mean = all.reduce((sum, m) => sum + m.loss, 0) / all.length;
     return [
       [name, ` uses every negative: ${all.length} with this positive.`],
-      [`${count("hard")}, ${count("semi-hard")}, ${count("easy")}, mean `, [`loss ${smallLoss(mean)}`, "ts-strong"]],
+      [`${count("hard")}, ${count("semi-hard")}, ${count("easy")}, mean `, [`${run.loss ? "triplet loss" : "loss"} ${smallLoss(mean)}`, "ts-strong"]],
     ];
   }
   const m = measure(answer, at, pick.positive, pick.negative, run);
@@ -94,7 +126,7 @@ function strategyLines(found, strategy) {
   const why = strategy.choice ? `, ${strategy.choice}` : "";
   const own = pick.own ? `${why ? "," : ""} for its own positive` : "";
   if (!Number.isFinite(m.gap)) return [[name, then, verb, target, `${why}${own}${odds}, whose distance is no number (NaN) at this step.`], []];
-  return [[name, then, verb, target, `${why}${own}${odds}: `, zoneWord(m.zone), `, ${zoneMeaning(m)}.`], equationWords(m, run)];
+  return [[name, then, verb, target, `${why}${own}${odds}: `, zoneWord(m.zone), `, ${zoneMeaning(m)}.`], pickEquation(m, run, strategy)];
 }
 
 function chanceText(answer, chances, pick) {
@@ -125,7 +157,7 @@ function previewLines(found, index) {
   if (answer.negatives.includes(index)) {
     const m = measure(answer, at, positive, index, run);
     if (!Number.isFinite(m.gap)) return null;
-    return [["Picking ", which, ": ", zoneWord(m.zone), `, ${zoneMeaning(m)}.`], equationWords(m, run)];
+    return [["Picking ", which, ": ", zoneWord(m.zone), `, ${zoneMeaning(m)}.`], pickEquation(m, run, null)];
   }
   if (answer.positives.includes(index) && index !== positive) {
     const near = distanceTo(answer, at, index);
@@ -139,19 +171,22 @@ function previewLines(found, index) {
   const hardest = outsidersOf(found)?.hardest;
   if (hardest?.sample !== index) return null;
   const loss = run.soft_margin ? Math.log1p(Math.exp(-hardest.gap)) : Math.max(0, run.margin - hardest.gap);
-  return [["Outside the batch, ", which, " would be the hardest: ", zoneWord(hardest.zone), `, ${zoneMeaning(hardest)}.`], equationWords({ ...hardest, loss }, run)];
+  return [["Outside the batch, ", which, " would be the hardest: ", zoneWord(hardest.zone), `, ${zoneMeaning(hardest)}.`], pickEquation({ ...hardest, loss }, run, null)];
 }
 
-/** The third line: wrong labels, a margin that is not the run's, picks that are still another margin's, and what lies
-    outside. */
-function asideLine(s, found, [anchor, positive, negative]) {
+/** The third line: wrong labels, another loss than the triplet loss, a margin that is not the run's, and what lies outside.
+ *
+ * `strategy`: whose pick the lines above are about; null where they are about a sample that somebody points at. */
+function asideLine(s, found, [anchor, positive, negative], strategy) {
   const words = truthWords(s.runs[s.run], { anchor, positive, negative }).flatMap((told) => [[told, "ts-wrong-words"], " "]);
+  const trains = strategy ? lossThatTrains(found.run, strategy) : lossWords(found.run.loss?.title);
+  if (trains) words.push(`${strategy ? "Trains" : "This run trains"} with the ${trains}. `);
   const own = s.runs[s.run].margin;
   if (found.run.margin !== own) {
     words.push([`With margin ${marginText(found.run.margin)} instead of ${marginText(own)}.`, "ts-what-if"], " ");
   }
   const out = s.others ? outsidersOf(found) : null;
-  if (out) words.push(`${termsOf(found.run).outsideHere}: ${outsideWords(out)}.`);
+  if (out) words.push(`${trains ? "Outside" : termsOf(found.run).outsideHere}: ${outsideWords(out)}.`);
   return words;
 }
 
@@ -213,7 +248,7 @@ export function createSentence({ state, sprites }) {
       isPositive ? looked : isNegative ? found.positive : pick.positive ?? found.positive,
       isNegative ? looked : isPositive ? null : pick.negative ?? null,
     ];
-    say(lines, preview || !strategy ? null : markIcon(strategy.mark, s.theme.dark, 16), asideLine(s, found, shown));
+    say(lines, preview || !strategy ? null : markIcon(strategy.mark, s.theme.dark, 16), asideLine(s, found, shown, preview ? null : strategy ?? null));
     showTrio(shown, run);
   });
 

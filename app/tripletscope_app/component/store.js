@@ -10,7 +10,7 @@ const ARRAY_TYPES = { f32: Float32Array, i32: Int32Array, i16: Int16Array, i8: I
 const RUNS_KEPT = 12;
 
 /** The header's fields plus each section as a typed array; of a run: `pos`, `row`, `label`, `series`, `sprite`,
-    and `truth` where the true labels are known. */
+    `truth` where the true labels are known, and `class_centres` (F, C, 2) where the run learned centres of classes. */
 export function parseBlob(bytes) {
   const start = bytes.byteOffset;
   // A Uint8Array from a websocket message may begin anywhere; typed arrays need their own alignment.
@@ -116,6 +116,19 @@ export function shortName(run, index, most = 22) {
   if (letters.length <= most) return name;
   const tail = Math.floor(most / 3);
   return `${letters.slice(0, most - tail - 1).join("")}…${letters.slice(-tail).join("")}`;
+}
+
+/** "class 7", or what the class calls itself where that begins with this word: whose centre it is. */
+export function classInWords(run, label) {
+  const name = String(run.class_names[label] ?? label).trim() || String(label);
+  return /^class\b/i.test(name) ? name : `class ${name}`;
+}
+
+/** "quadruplet loss": the loss of a run or a lane by its title, where it is not the triplet loss; else null. */
+export function lossWords(title) {
+  if (!title) return null;
+  const [first, second = ""] = title;
+  return `${second === second.toUpperCase() ? first : first.toLowerCase()}${title.slice(1)} loss`;
 }
 
 /** The class that a sample is really of, where the run knows that its label is wrong; else null. */

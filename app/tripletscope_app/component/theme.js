@@ -64,6 +64,15 @@ export function classColours(count, dark) {
   return Array.from({ length: count }, (_, i) => oklch(steps[i % 3], 0.13, 0.6 + i * goldenAngle));
 }
 
+const palettes = new Map();
+
+/** One of these colours in CSS. */
+export function classColour(label, count, dark) {
+  const key = `${count}/${dark}`;
+  if (!palettes.has(key)) palettes.clear(), palettes.set(key, classColours(count, dark));
+  return rgba(palettes.get(key)[label]);
+}
+
 export function rgba([r, g, b], alpha = 1) {
   return `rgba(${r}, ${g}, ${b}, ${alpha})`;
 }

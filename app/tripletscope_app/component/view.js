@@ -51,7 +51,7 @@ function createInstrument(parent) {
     known: [], groups: {}, lineup: null, composed: null, tuned: null, chooser: null,
     engine: Boolean(newsBoard().composer), // there is one to ask what a new strategy would pick; an exported page has none
     hoverFrame: null, hoverClasses: null, // a frame, and [anchor class, negative class or null], under the pointer anywhere
-    playing: false, dragging: false, notes: true, others: true, hoverLane: null, steered: false, camera: { x: 0, y: 0, zoom: 1 }, theme: null, zoneColours: null,
+    playing: false, dragging: false, notes: true, others: true, centres: true, hoverLane: null, steered: false, camera: { x: 0, y: 0, zoom: 1 }, theme: null, zoneColours: null,
   });
   let send = () => {};
   let trigger = () => {};
@@ -382,7 +382,7 @@ function createInstrument(parent) {
     if (touches(changed, "run", "runs", "size")) root.dataset.ready = "true";
   });
   state.touch(...Object.keys(state.get())); // the first round draws everything
-  root.tripletscope = { project: map.project, state: () => ({ ...state.get(), selection: selection() }), select: actions.selectAnchor };
+  root.tripletscope = { project: map.project, centres: map.centres, state: () => ({ ...state.get(), selection: selection() }), select: actions.selectAnchor };
 
   return {
     root,

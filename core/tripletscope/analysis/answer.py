@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int8, Int64
 
+from tripletscope.analysis.centres import CentreRows
 from tripletscope.store.reader import Run
 
 VERSION = 1
@@ -114,6 +115,9 @@ def pack_answer(answer: Mapping[str, Any]) -> dict[str, Any]:
         sections["nearest"] = ("f32", crowd["nearest"])
         sections["farthest"] = ("f32", farthest)
         sections["closer"] = ("i32", crowd["closer"])
+    if answer["centres"] is not None:
+        sections["centre_label"] = ("i32", answer["centres"].labels)
+        sections["centre_distance"] = ("f32", answer["centres"].distances)
     packed = base64.b64encode(zlib.compress(_join(header, sections), 9)).decode("ascii")
     return {"anchor": answer["anchor"], "margin": answer["margin"], "z": packed}
 
@@ -145,7 +149,10 @@ def unpack_answer(packed: Mapping[str, Any], run: Run) -> dict[str, Any]:
         "probabilities": by_strategy(header["drawing"], "chances", *shape, len(candidates) - 1 - near),
         "ulps": arrays.get("ulps"),
         "others": None,
+        "centres": None,
     }
+    if "centre_label" in arrays:
+        answer["centres"] = CentreRows(arrays["centre_label"], arrays["centre_distance"])
     if answer["ulps"] is not None:
         members = np.array(candidates, np.int64)
         seen = [plane_distances(run.frames[step], packed["anchor"], members, run.distance) for step in frames]

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float32, Int16, Int64, UInt8
 
 from tripletscope.analysis.answer import pack_answer, plane_distances, spread_ranks, ulps_between
+from tripletscope.analysis.centres import centre_rows
 from tripletscope.analysis.probe import batch_shape, distances_from, open_frames, probe_batch, probe_labels
 from tripletscope.errors import SettingError, TripletscopeError
 from tripletscope.seeding import generator
@@ -56,6 +57,8 @@ def anchor_answer(
     `ulps`: int8 (F, B) where a page that draws the frames can take the distances itself: by how many float32 numbers
     these differ from `plane_distances`. Elsewhere it is None, and `others` tells of the negatives outside the
     candidates (`crowd`), which such a page sees too.
+
+    `centres`: how far the learned centres of classes are (`CentreRows`), where the run has some; else None.
 
     Args:
         run: a recorded run.
@@ -99,6 +102,7 @@ def anchor_answer(
         "fallback": {},
         "ulps": None,
         "others": None,
+        "centres": centre_rows(run, anchor, frames),
     }
     if batches and run.distance != "cosine" and all(frame.shape[1] <= 2 for frame in frames):
         seen = np.stack([plane_distances(frame, anchor, candidates, run.distance) for frame in frames])

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,34 @@ class Projection:
         exact: whether distances on the map are the distances that were mined.
         explained: share of the variance over all frames that the map shows; 1.0 when exact.
         badge: what the map says about itself.
+        mean: (D,) that was taken off before the axes; None where there are none.
+        axes: (D, 2) of a linear map; None where the plane is the space itself, or the map is not linear.
     """
 
     positions: Float32[np.ndarray, "F N 2"]
     exact: bool
     explained: float
     badge: str
+    mean: Float64[np.ndarray, " D"] | None = None
+    axes: Float64[np.ndarray, "D 2"] | None = None
+
+    def place(self, points: Float32[np.ndarray, "*K D"]) -> Float32[np.ndarray, "*K 2"] | None:
+        """Where other points of the embedding lie on this map, by the very projection of the frames.
+
+        None on a map that is neither the space itself nor a linear view of it.
+
+        Example:
+            >>> line = np.linspace(-1, 1, 5)[:, None] * np.array([[3.0, 0.0, 4.0]])
+            >>> shown = project([line, 2 * line])
+            >>> bool(np.allclose(shown.place(line[3:]), shown.positions[0, 3:]))
+            True
+        """
+        if self.axes is not None:
+            return np.asarray((points - self.mean) @ self.axes, np.float32)
+        if not self.exact:
+            return None
+        rest = np.zeros((*points.shape[:-1], max(0, 2 - points.shape[-1])), np.float32)
+        return np.concatenate([np.asarray(points, np.float32), rest], axis=-1)
 
     @property
     def box(self) -> tuple[float, float, float, float]:
@@ -68,7 +90,8 @@ def project(frames: Sequence[np.ndarray]) -> Projection:
         return Projection(np.stack(frames).astype(np.float32), True, 1.0, "EXACT: 2-D space")
     mean, axes, explained = fit_axes(frames, dim)
     shown = np.stack([((f - mean) @ axes).astype(np.float32) for f in frames])
-    return Projection(shown, False, explained, f"PCA fixed over all frames, {explained:.0%} of variance")
+    badge = f"PCA fixed over all frames, {explained:.0%} of variance"
+    return Projection(shown, False, explained, badge, mean, axes)
 
 
 def fit_axes(frames: Iterable[np.ndarray], dim: int) -> tuple[np.ndarray, np.ndarray, float]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Float64
@@ -94,6 +96,23 @@ class Signs:
     def soft(self) -> bool:
         """Whether the loss was ln(1 + exp(-gap))."""
         return bool(self.run.config.get("soft_margin"))
+
+    @property
+    def loss(self) -> Mapping[str, Any]:
+        """What is recorded of a loss that is not the triplet loss: name, title, centres; nothing where it is."""
+        told = self.run.config.get("loss")
+        if not isinstance(told, Mapping) or not isinstance(told.get("name"), str) or told["name"] == "triplet":
+            return {}
+        return told
+
+    def require_triplet_loss(self) -> None:
+        """Nothing, if the numbers called loss are, as far as anybody knows, the triplet loss.
+
+        Raises:
+            NotRecorded: the run trains with another.
+        """
+        if self.loss:
+            raise NotRecorded(f"not checked: trains with the {self.loss['name']} loss")
 
     @property
     def training(self) -> str:

@@ -382,6 +382,11 @@ class Run:
         """Step -> embedding of the probe set in the order of `probe_rows`; each read from disk when it is asked for."""
         return Frames(self.path, self.frame_steps)
 
+    @cached_property
+    def has_centres(self) -> bool:
+        """Whether the run learned centres of its classes and kept them at a frame."""
+        return any(layout.centres_path(self.path, step).is_file() for step in self.frame_steps)
+
     def centres(self, step: int) -> Float32[np.ndarray, "C D"] | None:
         """The learned centre of each class at a frame's step, in the order of `samples.class_names`.
 

@@ -44,6 +44,7 @@ MOST = 3
 )
 def loss_at_margin(signs: Signs) -> list[Finding]:
     """One finding for each stretch, told together with the spread and R@1 of that time."""
+    signs.require_triplet_loss()  # only of that one the margin is what gaps of 0 cost
     loss = signs.numbers("loss")
     signs.require(signs.lasting)
     target = math.log(2) if signs.soft else signs.margin

@@ -41,6 +41,8 @@ MOST = 1
 )
 def nothing_to_mine(signs: Signs) -> list[Finding]:
     """At most one finding."""
+    if signs.loss.get("centres"):  # its margin is met between samples and centres, and nobody is picked
+        signs.require_triplet_loss()
     mined = signs.numbers("mined", "picks")
     signs.require(2 * signs.lasting)
     useful = mined if signs.soft or not signs.has("active") else signs.numbers("active")
