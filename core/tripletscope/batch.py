@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from copy import copy
 from functools import cached_property
 
 import numpy as np
@@ -76,6 +77,9 @@ class Batch:
         tensor([ 1,  0, -1])
     """
 
+    #: For each pair the least distance that a negative of its own may have; None where every negative may be taken.
+    floors: Float[Tensor, " pairs"] | None = None
+
     def __init__(
         self,
         distances: Float[Tensor, "B B"],
@@ -115,6 +119,25 @@ class Batch:
         other = Batch(distances, self.labels, distance=self.distance, dim=self.dim, embeddings=embeddings)
         for name in OF_LABELS:
             other.__dict__[name] = getattr(self, name)
+        return other
+
+    def filtered(self, floors: Float[Tensor, " pairs"]) -> Batch:
+        """The same batch, in which a pair's negatives that are nearer than its floor are no candidates.
+
+        Nothing else changes: neighbours, sorted rows and counts are still those of all negatives. A strategy that can
+        be filtered looks at `floors`, and any other refuses such a batch.
+
+        Args:
+            floors: one for each of `pairs`; a negative at that very distance stays.
+
+        Example:
+            >>> batch = Batch.from_embeddings(torch.tensor([[0.0], [1.0], [5.0]]), torch.tensor([7, 7, 9]))
+            >>> batch.filtered(torch.tensor([5.5, 4.0])).below_floor
+            tensor([1, 0])
+        """
+        other = copy(self)
+        other.__dict__.pop("below_floor", None)
+        other.floors = floors.to(self.distances)
         return other
 
     @property
@@ -221,6 +244,40 @@ class Batch:
         """Slices over so many rows such that rows x B stays within a few megabytes."""
         step = max(1, BLOCK // max(1, self.size))
         return (slice(start, start + step) for start in range(0, count, step))
+
+    # ---- candidates, where some negatives are filtered ---------------------------------------------------------
+
+    @cached_property
+    def below_floor(self) -> Int[Tensor, " pairs"]:
+        """For each pair how many negatives its floor rules out: so many of the anchor's nearest."""
+        found = torch.zeros_like(self.pairs[0])
+        if self.floors is not None:
+            for block in self.pair_blocks():
+                rows = self.negative_distances[self.pairs[0][block]]  # (pairs, B)
+                found[block] = ((rows < self.floors[block, None]) & (rows < torch.inf)).sum(dim=1)
+        return found
+
+    def candidate_mask(self, anchor: Int[Tensor, " A"], positive: Int[Tensor, " A"]) -> Bool[Tensor, "A B"]:
+        """For each of these pairs which slots are negatives that may be taken."""
+        negative = self.negative_mask[anchor]
+        if self.floors is None:
+            return negative
+        return negative & (self.distances[anchor] >= self.of_pairs(self.floors, anchor, positive)[:, None])
+
+    def candidate_distances(self, anchor: Int[Tensor, " A"], positive: Int[Tensor, " A"]) -> Float[Tensor, "A B"]:
+        """For each of these pairs the distances from its anchor to the negatives that may be taken, +inf elsewhere."""
+        values = self.negative_distances.index_select(0, anchor)
+        if self.floors is not None:
+            values.masked_fill_(values < self.of_pairs(self.floors, anchor, positive)[:, None], torch.inf)
+        return values
+
+    def of_pairs(self, values: Tensor, anchor: Int[Tensor, " A"], positive: Int[Tensor, " A"]) -> Tensor:
+        """Of values that are one for each of `pairs`, those of these pairs."""
+        if not len(anchor):
+            return values[:0]
+        count = self.positive_count
+        column = (self.positive_slots[anchor] == positive[:, None]).to(torch.uint8).argmax(dim=1)
+        return values[(count.cumsum(0) - count)[anchor] + column]
 
     # ---- neighbours ------------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from tripletscope.zones import ZONES
 AXES: dict[str, tuple[str, ...]] = {
     "pair": ("all",),
     "anchor": ("nearest", "farthest", "random"),
-    "negative": ("nearest", "farthest", "random"),
+    "negative": ("nearest", "farthest", "random", "all"),
     "lower": ("none", "positive", "margin"),
     "upper": ("none", "positive", "margin"),
     "fallback": ("none", "nearest", "farthest", "random"),
@@ -39,7 +39,12 @@ WORDS: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "negative": (
         "Which negative",
-        {"nearest": "of those that fit", "farthest": "of those that fit", "random": "by lot from those that fit"},
+        {
+            "nearest": "of those that fit",
+            "farthest": "of those that fit",
+            "random": "by lot from those that fit",
+            "all": "every one that fits",
+        },
     ),
     "lower": (
         "No nearer than",
@@ -79,7 +84,7 @@ class Composition:
 
     Args:
         positive: "all" for a pick for every anchor and positive, else which positive each anchor takes.
-        negative: which of the negatives inside the band.
+        negative: which of the negatives inside the band, or "all" of them.
         lower: where the band of gaps begins: nowhere, beyond the positive (gap > 0) or at the margin (gap >= margin).
         upper: where it ends: nowhere, at the positive (gap <= 0) or before the margin (gap < margin).
         fallback: which of all negatives where the band has none; "none" abstains then.
@@ -97,9 +102,14 @@ class Composition:
     fallback: str = "none"
 
     @property
-    def granularity(self) -> str:
-        """What gets a pick: "pair" or "anchor"."""
+    def unit(self) -> str:
+        """What is asked for its negatives: "pair" or "anchor"."""
         return "pair" if self.positive == "all" else "anchor"
+
+    @property
+    def granularity(self) -> str:
+        """What gets one pick at most, "pair" or "anchor"; "many" where there may be several."""
+        return "many" if self.negative == "all" else self.unit
 
     @property
     def bounded(self) -> bool:
@@ -120,7 +130,7 @@ class Composition:
     def choices(self) -> dict[str, str]:
         """Axis -> value, without those that say nothing."""
         named = {axis: getattr(self, axis) for axis in ("negative", "lower", "upper", "fallback")}
-        return {self.granularity: self.positive} | {axis: value for axis, value in named.items() if value != "none"}
+        return {self.unit: self.positive} | {axis: value for axis, value in named.items() if value != "none"}
 
     @property
     def text(self) -> str:
@@ -183,7 +193,7 @@ class Composition:
             "stochastic": self.draws,
             "params": [],
             "needs": [],
-            "choice": self.choice,
+            "choice": "" if self.granularity == "many" else self.choice,
             "composed": self.text,
         }
 
@@ -205,7 +215,7 @@ class Composition:
         return f"; else {self.taken_instead}" if self.taken_instead else "; none, and it abstains"
 
 
-_WHICH = {"nearest": "the nearest", "farthest": "the farthest", "random": "a random"}
+_WHICH = {"nearest": "the nearest", "farthest": "the farthest", "random": "a random", "all": "every"}
 _LOWER = {"none": "", "positive": "beyond the positive", "margin": "beyond the positive by the margin"}
 _BANDS = {
     ("none", "none"): "",
@@ -232,7 +242,9 @@ class CompositionError(SettingError):
 
 
 def composer() -> dict[str, Any]:
-    """All that a page needs to compose with: words of every value, the sentence in pieces, and what is refused.
+    """All that a page needs to compose a lane with: words of every value, the sentence in pieces, and what is refused.
+
+    Without `negative:all`: a lane shows the one negative that is picked for a positive, and that has none such.
 
     Keys: `axes` ([{name, title, values: [[value, words]]}]); `parts`, the sentence's pieces by the values that they
     follow from, joined by "/"; `refused`, by "lower/upper/fallback": [axis at fault, why].
@@ -244,6 +256,10 @@ def composer() -> dict[str, Any]:
         >>> told["refused"]["margin/positive/none"][0]
         'upper'
     """
+
+    def one(axis: str, value: str) -> bool:
+        return (axis, value) != ("negative", "all")
+
     refused, bands, otherwise = {}, {}, {}
     for lower, upper, fallback in product(AXES["lower"], AXES["upper"], AXES["fallback"]):
         made = Composition("all", "nearest", lower, upper, fallback)
@@ -255,12 +271,18 @@ def composer() -> dict[str, Any]:
             refused[f"{lower}/{upper}/{fallback}"] = [error.axis, reason]
     return {
         "axes": [
-            {"name": name, "title": title, "values": [list(pair) for pair in values.items()]}
+            {
+                "name": name,
+                "title": title,
+                "values": [[value, words] for value, words in values.items() if one(name, value)],
+            }
             for name, (title, values) in WORDS.items()
         ],
         "parts": {
             "positive": {value: Composition(value, "nearest").parts[0] for value in WORDS["positive"][1]},
-            "negative": {value: Composition("all", value).parts[1] for value in WORDS["negative"][1]},
+            "negative": {
+                value: Composition("all", value).parts[1] for value in WORDS["negative"][1] if one("negative", value)
+            },
             "band": bands,
             "fallback": otherwise,
         },

@@ -15,8 +15,9 @@ from typing import Any, Literal
 
 from tripletscope.composition import canonical, split_names
 from tripletscope.errors import DataError, SettingError, UnknownNameError
+from tripletscope.mining import filters
 
-Kind = Literal["text", "whole", "number", "switch", "names", "pairs"]
+Kind = Literal["text", "whole", "number", "switch", "names", "pairs", "filters"]
 Parameters = dict[str, float]
 
 _WANTED = {
@@ -26,6 +27,7 @@ _WANTED = {
     "switch": "true or false",
     "names": "a name or a list of names",
     "pairs": "name=number",
+    "filters": "a name or name=number",
 }
 
 
@@ -111,6 +113,14 @@ class TrainConfig:
         default_factory=dict,
         metadata=_metadata("pairs", "a parameter of the strategy or of its loss; may be repeated", "NAME=VALUE"),
     )
+    filter: Parameters = field(
+        default_factory=dict,
+        metadata=_metadata(
+            "filters",
+            "against false negatives: topk-abs, margin-pos or perc-pos leaves near ones out; may be repeated",
+            "NAME[=X]",
+        ),
+    )
     checkpoint_every: float = _option(5.0, "number", "seconds between checkpoints, for --resume", "S", least=0)
 
     def __post_init__(self) -> None:
@@ -134,7 +144,7 @@ class TrainConfig:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values by option name; `from_dict` reads them back."""
         values = {option.name: getattr(self, option.name) for option in fields(self)}
-        return {**values, "shadow": list(self.shadow), "param": dict(self.param)}
+        return {**values, "shadow": list(self.shadow), "param": dict(self.param), "filter": dict(self.filter)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrainConfig:
@@ -163,7 +173,7 @@ def as_arguments(config: TrainConfig) -> list[str]:
             found.append(flag if value else f"--no-{_hyphens(option.name)}")
         elif option.metadata["kind"] == "names":
             found.append(f"{flag}={','.join(value) or 'none'}")
-        elif option.metadata["kind"] == "pairs":
+        elif option.metadata["kind"] in ("pairs", "filters"):
             found += [f"{flag}={name}={number!r}" for name, number in value.items()]
         else:
             found.append(f"{flag}={value!r}" if isinstance(value, float) else f"{flag}={value}")
@@ -232,6 +242,21 @@ def read_pair(text: str) -> tuple[str, float]:
     return name.strip(), float(value)
 
 
+def read_filter(text: str) -> tuple[str, float]:
+    """Name and number of `name=number`; a `name` alone has the number of its paper. ValueError for anything else.
+
+    Raises:
+        UnknownNameError: no filter of that name.
+
+    Example:
+        >>> read_filter("perc-pos=0.9"), read_filter("perc-pos")
+        (('perc-pos', 0.9), ('perc-pos', 0.95))
+    """
+    name, equals, number = text.partition("=")
+    known = filters.get(name.strip())
+    return known.name, float(number) if equals else known.default
+
+
 def differences(recorded: TrainConfig, wanted: TrainConfig) -> list[str]:
     """What keeps `wanted` from going on with a run of `recorded`: one phrase for each setting that differs.
 
@@ -253,6 +278,8 @@ def _hyphens(name: str) -> str:
 def _show(value: Any) -> str:
     if isinstance(value, tuple):
         return ",".join(value) or "none"
+    if isinstance(value, dict):
+        return ",".join(f"{name}={number:g}" for name, number in value.items()) or "none"
     return str(value)
 
 
@@ -270,6 +297,10 @@ def _read(value: Any, kind: Kind) -> Any:
         if isinstance(value, Mapping):
             return {str(name): _read(number, "number") for name, number in value.items()}
         return dict(read_pair(pair) for pair in ([value] if isinstance(value, str) else value))
+    if kind == "filters":
+        if isinstance(value, Mapping):
+            return {str(name): _read(number, "number") for name, number in value.items()}
+        return dict(read_filter(each) for each in (split_names(value) if isinstance(value, str) else value))
     if kind == "text":
         if not isinstance(value, str):
             raise TypeError

@@ -25,10 +25,13 @@ from tripletscope.distances import DISTANCES
 from tripletscope.errors import SettingError, UnknownNameError
 from tripletscope.flaws import Planted, plant
 from tripletscope.losses import LOSSES, Cost, Learning, Loss
+from tripletscope.mining import filters
+from tripletscope.mining.filtered import filtered
 from tripletscope.samples import LabelledData
 from tripletscope.sampling import PKSampler
 from tripletscope.seeding import derive_seed, generator
 from tripletscope.strategies import Strategy
+from tripletscope.strategies.base import MOST_TRIPLETS
 from tripletscope.triplets import Triplets
 
 PROBE_LIMIT = 2000  # samples that are embedded at every frame
@@ -72,9 +75,18 @@ class Setup:
         """The network's inputs for these rows, on its device."""
         return self.features[rows].to(self.device)
 
+    def candidates(self, batch: Batch) -> Batch:
+        """The batch as the training strategy may choose from it: without the negatives that the filters rule out."""
+        return filtered(batch, self.config.filter)
+
     def pick(self, batch: Batch, step: int) -> Triplets | None:
-        """What the training strategy picks at this step; None where nothing is listed: batch-all, learned centres."""
-        if self.strategy.granularity == "all" or self.cost.centres:
+        """What the training strategy picks at this step; None where nothing is listed: batch-all, learned centres.
+
+        Args:
+            batch: what `candidates` gave. Where negatives were filtered, batch-all too lists what it learns from.
+            step: decides the draw.
+        """
+        if (self.strategy.granularity == "all" and batch.floors is None) or self.cost.centres:
             return None
         chance = generator(self.config.seed, "strategy", self.strategy.name, step)
         return self.strategy.pick(batch, margin=self.config.margin, generator=chance, **self.params)
@@ -200,6 +212,7 @@ def prepare(config: TrainConfig, data: LabelledData) -> Setup:
     params, cost_params = split_parameters(strategy, cost, config.param)
     strategy.settings(config.margin, params)
     _require_space(strategy, config, params)
+    require_filterable(strategy, cost, config)
     shadows, left_out = choose_shadows(config)
     device = choose_device(config.device)
     data.samples.check_trainable()
@@ -294,6 +307,48 @@ def choose_loss(strategy: Strategy, config: TrainConfig) -> Loss:
             f"{whose[0].upper()}{whose[1:]} needs embeddings of length 1: leave out --no-normalize, or {otherwise}."
         )
     return chosen
+
+
+def require_filterable(strategy: Strategy, cost: Loss, config: TrainConfig) -> None:
+    """Nothing, if the filters of these settings mean something, and exactly one thing, for what is trained with.
+
+    Raises:
+        UnknownNameError: no such filter.
+        SettingError: a number out of its range; a space without cosine similarities; a strategy that this cannot be
+            asked of, with the reason.
+
+    Example:
+        >>> config, picky = TrainConfig(filter={"perc-pos": 0.95}), strategies.get("quadruplet")
+        >>> require_filterable(picky, choose_loss(picky, config), config)
+        Traceback (most recent call last):
+            ...
+        tripletscope.errors.SettingError: --filter has no meaning for 'quadruplet': its second negative is compared \
+with the first one, about which a filter says nothing. Leave it out, or choose another strategy.
+    """
+    for name, value in config.filter.items():
+        try:
+            filters.get(name).check(value)
+        except SettingError as problem:
+            raise SettingError(f"--filter: {problem}") from None
+    if not config.filter:
+        return
+    if not config.normalize and config.distance != "cosine":
+        raise SettingError(
+            "--filter compares cosine similarities, which the distances of embeddings of any length do not tell: leave "
+            "out --no-normalize, or use --distance cosine."
+        )
+    reason = "it learns from centres of classes, which are no candidates" if cost.centres else strategy.unfiltered
+    if reason:
+        raise SettingError(
+            f"--filter has no meaning for {strategy.name!r}: {reason}. Leave it out, or choose another strategy."
+        )
+    rows = config.classes_per_batch * config.samples_per_class
+    most = rows * (config.samples_per_class - 1) * (rows - config.samples_per_class)
+    if strategy.granularity == "all" and most > MOST_TRIPLETS:
+        raise SettingError(
+            f"--filter with {strategy.name!r} has to list its triplets, and a batch of {rows:,} holds {most:,}, more "
+            f"than {MOST_TRIPLETS:,}: use smaller batches, or leave it out."
+        )
 
 
 def random_centres(cost: Loss, classes: int, config: TrainConfig, device: torch.device) -> nn.Parameter | None:

@@ -100,7 +100,7 @@ class RecordedStrategies:
             tables[counted].add(self.codes[name], name == self.training and given is not None, found)
             pickers[counted][name] = picker
 
-        if given is not None and self.training != ALL and not isinstance(given, Unlisted):
+        if given is not None and not isinstance(given, Unlisted):
             found = as_triplets(given, batch, step)
             if found.negative2 is not None and not self.second and self.training not in self.counted:
                 raise DataError(
@@ -119,7 +119,7 @@ class RecordedStrategies:
             if pickers[counted] or not counted:
                 table.finish()
             numbers |= {name: table.numbers(at, one) for at, (name, one) in enumerate(pickers[counted].items())}
-        if ALL in self.codes:
+        if ALL in self.codes and not (self.training == ALL and given is not None):
             false = None if picks.truth is None else false_counts(batch, picks.truth)
             numbers[ALL] = _everything(batch, zones or count_zones(batch, self._margin), false)
         if isinstance(given, Unlisted):

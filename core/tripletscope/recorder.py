@@ -32,6 +32,7 @@ from tripletscope.step_record import (
     as_embeddings,
     batch_columns,
     false_counts,
+    filter_counts,
     number,
     plane_columns,
     require_finite,
@@ -63,7 +64,7 @@ class Recorder:
         samples: all samples, with thumbnails or texts, when they are known; else they are collected from the ids. Where
             they come with `true_labels`, wrong picks are counted at every step, and retrieval is measured by the truth.
         training: name of the strategy that the given triplets come from; default "own", the loop's own miner. With
-            "batch-all" no triplets are given.
+            "batch-all" none need be given: then it learns from all there are.
         config: whatever else decided the run, as JSON; kept in config.json.
         seed: of the shadows that draw; a strategy draws at a step from `generator(seed, "strategy", name, step)`.
         resume: go on with the run in `dir` after its last whole step.
@@ -224,6 +225,7 @@ class Recorder:
         active: int | None = None,
         unlisted: tuple[Any, Any] | None = None,
         centres: Any = None,
+        floors: Any = None,
         **scalars: Any,
     ) -> dict[str, Any]:
         """The recorded line; the step is on disk. Call it after the forward pass, before the update.
@@ -244,6 +246,8 @@ class Recorder:
             unlisted: instead of triplets: d(a,p) and d(a,n) of what is trained on, where positives and negatives are no
                 samples of the batch but, say, centres of classes. They are counted, and no rows are recorded.
             centres: (C, D), learned centres of the classes in the order of their numbers; kept where a frame is.
+            floors: for each of `batch.pairs` the least distance that a negative could have, where a filter had taken
+                the nearer ones from the training strategy; how many those are is counted. Shadows choose among all.
             **scalars: numbers of your own, recorded under their names.
 
         Raises:
@@ -284,7 +288,8 @@ class Recorder:
             due = self._starved = self._event = True
         if due and probe is not None and self._pending is None:
             self.frame(*probe())
-        line = self._line(loss, zones, trained, picks, spread, scalars, seconds, shadows, active, learnt)
+        filtered = {} if floors is None else filter_counts(batch, _floors_given(floors, batch, now), truth)
+        line = self._line(loss, zones, trained, picks, spread, scalars, seconds, shadows, active, learnt, filtered)
         self._writer.write_step(
             now,
             batches=batch_columns(now, slot_rows, codes),
@@ -382,6 +387,7 @@ class Recorder:
         shadows: dict[str, PickNumbers],
         active: int | None,
         learnt: Any,
+        filtered: Mapping[str, int],
     ) -> dict[str, Any]:
         """The line of scalars.jsonl."""
         framed = self._pending is not None
@@ -402,9 +408,10 @@ class Recorder:
             line["abstained"] = trained.abstained
             line["mined_hard"], line["mined_semi_hard"] = trained.zones.hard, trained.zones.semi_hard
             line["mined_easy"] = trained.zones.easy
-            if trained.false is not None:
-                line["mined_false_negatives"] = trained.false.negatives
-                line["mined_false_positives"] = trained.false.positives
+        line |= filtered
+        if trained is not None and trained.false is not None:
+            line["mined_false_negatives"] = trained.false.negatives
+            line["mined_false_positives"] = trained.false.positives
         if picks.truth is not None and zones is not None:
             blind = false_counts(picks.batch, picks.truth)
             line["eligible_false_negatives"], line["eligible_false_positives"] = blind.negatives, blind.positives
@@ -513,6 +520,16 @@ class Recorder:
                 self.close("stopped", "interrupted")
             else:
                 self.close("failed", str(problem) if ours else f"{kind.__name__}: {problem}")
+
+
+def _floors_given(floors: Any, batch: Batch, step: int) -> Float[Tensor, " pairs"]:
+    found = torch.as_tensor(floors)
+    if found.shape != (batch.n_pairs,):
+        raise DataError(
+            f"The floors of step {step} have shape {tuple(found.shape)}: give one number for each of the "
+            f"{batch.n_pairs:,} pairs of the batch, in the order of batch.pairs."
+        )
+    return found
 
 
 def _rows_given(rows: Any, count: int) -> Int32[np.ndarray, " B"]:

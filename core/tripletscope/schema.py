@@ -79,6 +79,9 @@ def samples_schema(text_ids: bool, truth: bool = False) -> pa.Schema:
 #: Exact numbers over all eligible triplets of a step's batch, then those of the training picks, then the distances.
 COUNT_SCALARS = ("eligible", "hard", "semi_hard", "easy", "violating")
 PICK_SCALARS = ("mined", "active", "active_share", "abstained", "mined_hard", "mined_semi_hard", "mined_easy")
+#: Where a filter takes negatives from the training strategy: triplets ruled out, pairs left without a negative, and,
+#: where the true labels are known, how many of those triplets have a negative that is truly of the anchor's class.
+FILTER_SCALARS = ("filtered", "filtered_pairs", "filtered_false_negatives")
 #: Where the true labels are known: picks of the training strategy, and all eligible triplets, whose negative is truly
 #: of the anchor's class, or whose positive is truly of another.
 TRUTH_SCALARS = (
@@ -99,6 +102,7 @@ SCALARS = (
     "loss",
     *COUNT_SCALARS,
     *PICK_SCALARS,
+    *FILTER_SCALARS,
     *TRUTH_SCALARS,
     *DISTANCE_SCALARS,
     *FRAME_SCALARS,

@@ -46,6 +46,35 @@ def false_counts(batch: Batch, truth: Int[np.ndarray, " B"]) -> FalseCounts:
     return FalseCounts(int(positives @ (~mates & kin).sum(1)), int(negatives @ (mates & ~kin).sum(1)))
 
 
+def filter_counts(batch: Batch, floors: Float[Tensor, " pairs"], truth: Int[np.ndarray, " B"] | None) -> dict[str, int]:
+    """What floors take from the training strategy, by the names in `schema.FILTER_SCALARS`.
+
+    Args:
+        batch: with all its negatives.
+        floors: for each pair the least distance that a negative may have.
+        truth: true label of each slot, where it is known.
+
+    Example:
+        >>> batch = Batch(torch.tensor([[0, 1, 2], [1, 0, 3], [2, 3, 0]]).float(), torch.tensor([7, 7, 8]))
+        >>> filter_counts(batch, torch.tensor([2.5, 2.5]), np.array([7, 7, 7]))
+        {'filtered': 1, 'filtered_pairs': 1, 'filtered_false_negatives': 1}
+    """
+    seen = batch.filtered(floors)
+    anchor, positive = batch.pairs
+    everything = batch.negative_count[anchor]
+    found = {
+        "filtered": int(seen.below_floor.sum()),
+        "filtered_pairs": int(((seen.below_floor == everything) & (everything > 0)).sum()),
+    }
+    if truth is not None:
+        kin, total = torch.from_numpy(truth[:, None] == truth).to(batch.device), 0
+        for block in batch.pair_blocks():
+            a, p = anchor[block], positive[block]
+            total += int((batch.negative_mask[a] & ~seen.candidate_mask(a, p) & kin[a]).sum())
+        found["filtered_false_negatives"] = total
+    return found
+
+
 @dataclass(frozen=True)
 class PickNumbers:
     """How many picks of a strategy lie in each zone, and how many units it left without one.

@@ -78,7 +78,7 @@ never asked) is refused with the axis at fault. The margin is the run's.
 _MEANINGS = {
     "pair": "one pick for every anchor and positive",
     "anchor": "one pick for every anchor, with this one of its positives",
-    "negative": "which of the negatives between the bounds",
+    "negative": "which of the negatives between the bounds; with `all` each is a pick, so a pair may have several",
     "lower": "where the gaps begin: anywhere, beyond the positive (gap > 0), from the margin on (gap ≥ margin)",
     "upper": "where they end: nowhere, at the positive (gap ≤ 0), before the margin (gap < margin)",
     "fallback": "which of all negatives where none is between the bounds; `none` abstains",
@@ -192,6 +192,8 @@ def _section(one: Strategy) -> str:
         f"- **Zones it may pick from**: {', '.join(one.zones)}.",
         f"- **Needs**: {' and '.join(needs[need] for need in one.needs) or 'distances and labels only'}.",
     ]
+    if one.unfiltered:
+        facts.append(f"- **`--filter`** is refused: {one.unfiltered}.")
     if one.loss != TRIPLET:
         facts.append(f"- **Loss**: its own, [{one.loss}](#loss-{one.loss}), unless `--loss` names another.")
     shown = sentence(one)

@@ -145,7 +145,8 @@ def _loop(setup: Setup, recorder: Recorder, on_step: OnStep | None, should_stop:
         _require_finite("distance", distances, step, config)
         embedded = time.perf_counter()
         batch = Batch(distances, labels, distance=config.distance, embeddings=embeddings)
-        triplets = setup.pick(batch, step)
+        candidates = setup.candidates(batch)
+        triplets = setup.pick(candidates, step)
         cost = setup.loss(distances, labels, triplets, embeddings)
         loss = cost.mean
         mined, mined_cpu = time.perf_counter(), time.process_time()
@@ -159,6 +160,7 @@ def _loop(setup: Setup, recorder: Recorder, on_step: OnStep | None, should_stop:
             unlisted=cost.unlisted,
             centres=setup.centre_points(),
             batch=batch,
+            floors=candidates.floors,
             probe=setup.probe,
             seconds={
                 "forward": embedded - started,

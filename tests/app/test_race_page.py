@@ -261,6 +261,10 @@ TOY = {
         ({}, ["quadruplets"], "strategy", "quadruplets"),
         ({"classes_per_batch": 2}, ["quadruplet"], "classes_per_batch", "third"),
         ({"shadow": ["nobody"]}, ["random"], "shadow", "nobody"),
+        ({"filter": ["perc-pos=0.9"]}, ["random"], "filter", "switch on “Normalise”, or use “Distance” cosine"),
+        ({"filter": ["perc-pos=7"], "normalize": True}, ["random"], "filter", "“Filter”: The share of the filter"),
+        ({"filter": ["perk-pos=0.9"], "normalize": True}, ["random"], "filter", "perc-pos"),
+        ({"filter": ["perc-pos=0.9"], "normalize": True}, ["hard-aware"], "filter", "no meaning for 'hard-aware'"),
         ({}, [], "strategy", "at least one"),
     ],
 )
@@ -325,6 +329,30 @@ def test_planted_flaws_are_told_in_numbers_before_the_start(tmp_path):
     assert notes["label_noise"] == f"{round(kept / 4)} of {kept} labels will be wrong; the run keeps the truth."
     assert told["facts"]["rows"] == 48, "the data are described as they are"
     assert told["paced"]
+
+
+def test_filters_stand_in_the_form_and_in_the_address(asked, yard):
+    app = AppTest.from_function(page, default_timeout=WAIT)
+    app.query_params["v"] = "1"
+    app.query_params["filter"] = "perc-pos=0.9"
+    app.run()
+    assert asked["questions"][-1][0]["filter"] == ["perc-pos=0.9"]
+    assert app.number_input(key="race.filter.perc-pos").value == 0.9
+    app.number_input(key="race.filter.perc-pos").set_value(0.8).run()
+    assert app.query_params["filter"] == "perc-pos=0.8"
+    app.pills(key=view.widget_key(view.FILTER)).set_value(["perc-pos", "topk-abs"]).run()
+    assert asked["questions"][-1][0]["filter"] == ["topk-abs=0.7", "perc-pos=0.8"], "a new one has its paper's number"
+    buttons = {button.label: button for button in app.button}
+    buttons["Take Label noise 20 %"].click().run()
+    assert not app.exception
+    assert asked["questions"][-1][0]["filter"] == []
+    assert "filter" not in app.query_params
+
+
+def test_a_recorded_filter_comes_back_as_a_preset():
+    values = presets.values_of({"strategy": "hardest", "filter": {"perc-pos": 0.9}})
+    assert values[view.FILTER] == ("perc-pos=0.9",)
+    assert presets.values_of({"strategy": "hardest"})[view.FILTER] == ()
 
 
 def test_flaws_stand_in_the_form_the_address_and_two_presets(asked, yard):

@@ -20,6 +20,7 @@ from tripletscope.composition import AXES, WORDS, CompositionError, canonical, c
 from tripletscope.config import TrainConfig
 from tripletscope.errors import SettingError, UnknownNameError
 from tripletscope.testing import check_strategy, example_batches, oracles
+from tripletscope.triplets import zone_triplets
 
 TFA = "pair:all, negative:nearest, lower:positive, fallback:farthest"
 
@@ -42,8 +43,8 @@ EVERY = every_composition()
 
 
 def test_how_many_there_are() -> None:
-    # 4 ways to take positives x 3 negatives x (1 without bounds + 5 bands x 4 fallbacks)
-    assert len(EVERY) == len(set(EVERY)) == 4 * 3 * 21
+    # 4 ways to take positives x 4 negatives x (1 without bounds + 5 bands x 4 fallbacks)
+    assert len(EVERY) == len(set(EVERY)) == 4 * 4 * 21
 
 
 @pytest.mark.parametrize("sorting", [False, True])
@@ -62,7 +63,9 @@ def test_picks_are_those_of_the_loops(sorting: bool, data: st.DataObject, batch:
             return
         assert found <= set(expected)
         units = {pick[: 2 if made.positive == "all" else 1] for pick in expected}
-        if made.positive != "random":  # a positive that is drawn may be one without a negative in the band
+        if (
+            made.positive != "random" and made.negative != "all"
+        ):  # a positive that is drawn may be one without a negative in the band
             assert len(found) == len(units)
         anchor, positive = batch.pairs
         chance = one.probabilities(batch, anchor, positive, margin=margin).double()
@@ -83,6 +86,9 @@ def test_picks_are_those_of_the_loops(sorting: bool, data: st.DataObject, batch:
         "pair:all, negative:random, lower:margin, fallback:nearest",
         "anchor:random, negative:random, lower:positive, upper:margin, fallback:random",
         "anchor:farthest, negative:farthest, upper:positive",
+        "pair:all, negative:all, lower:positive, upper:margin",
+        "pair:all, negative:all, upper:positive, fallback:random",
+        "anchor:random, negative:all, upper:margin, fallback:farthest",
     ],
 )
 def test_a_composition_keeps_the_contract(text: str) -> None:
@@ -102,6 +108,33 @@ def test_some_have_a_name_already(name: str, text: str) -> None:
     for batch in example_batches().values():
         named, composed = (strategies.get(one).pick(batch, margin=0.2) for one in (name, text))
         assert named.to_set() == composed.to_set()
+
+
+@pytest.mark.parametrize(
+    ("zone", "bounds"),
+    [("hard", "upper:positive"), ("semi-hard", "lower:positive, upper:margin"), ("easy", "lower:margin")],
+)
+def test_all_negatives_of_a_band_are_a_zone(zone: str, bounds: str) -> None:
+    one = strategies.get(f"pair:all, negative:all, {bounds}")
+    assert (one.granularity, one.zones, one.listed) == ("many", (zone,), False)
+    for batch in example_batches().values():
+        assert one.pick(batch, margin=0.2).to_set() == zone_triplets(batch, 0.2, zone).to_set()
+    everything = strategies.get("pair:all, negative:all")
+    assert everything.pick(batch, margin=0.2).to_set() == strategies.get("batch-all").pick(batch, margin=0.2).to_set()
+
+
+def test_all_negatives_train_and_are_counted(tmp_path: Path) -> None:
+    out, text = tmp_path / "run", "pair:all, negative:all, lower:positive, upper:margin"
+    told = ["train", "--data", "digits", "--steps", "3", "--out", str(out), "--quiet"]
+    assert main([*told, "--strategy", text, "--shadow", "random"]) == 0
+    run = Run.open(out)
+    assert run.training == canonical(text)
+    for line in run.lines[:3]:
+        assert line["mined"] == line["mined_semi_hard"] == line["semi_hard"] > 0, "all that there are"
+    assert len(run.picks(step=0, strategy=text)) == run.lines[0]["mined"]
+    from tripletscope.analysis.counterfactual import anchor_answer
+
+    assert "several negatives" in anchor_answer(run, 0)["not_applicable"][canonical(text)]
 
 
 def test_a_random_positive_is_drawn_evenly() -> None:
@@ -134,8 +167,8 @@ def test_one_composition_has_one_name() -> None:
         ("anchor:all, negative:nearest", "axis anchor is 'all', but .*nearest, farthest or random; .*pair:all"),
         ("pair:all, anchor:nearest, negative:nearest", "both pair and anchor are given; write pair:all, anchor:"),
         ("negative:nearest", "neither pair nor anchor is given; write pair:all"),
-        ("pair:all", "axis negative is missing; it can be nearest, farthest or random"),
-        ("pair:all, negative:hardest", "axis negative is 'hardest', but it can be nearest, farthest or random"),
+        ("pair:all", "axis negative is missing; it can be nearest, farthest, random or all"),
+        ("pair:all, negative:hardest", "axis negative is 'hardest', but it can be nearest, farthest, random or all"),
         ("pair:all, negativ:nearest", "no axis 'negativ'. Did you mean 'negative'"),
         ("pair:all, negative:nearest, negative:random", "axis negative is given twice"),
         ("pair:all, negative:nearest, lower:margin, upper:margin", "axis upper is 'margin'.*it can be none"),
@@ -210,7 +243,8 @@ def test_a_page_composes_what_the_engine_reads():
     told = composer()
     values = [[value for value, _ in axis["values"]] for axis in told["axes"]]
     assert [axis["name"] for axis in told["axes"]] == list(WORDS)
-    assert values[1:] == [list(AXES[name]) for name in ("negative", "lower", "upper", "fallback")]
+    assert values[1] == ["nearest", "farthest", "random"], "a lane shows one pick, so all negatives are no lane"
+    assert values[2:] == [list(AXES[name]) for name in ("lower", "upper", "fallback")]
     refused, titles = 0, set()
     for positive, negative, lower, upper, fallback in itertools.product(*values):
         choices = {"pair" if positive == "all" else "anchor": positive, "negative": negative}

@@ -49,10 +49,17 @@ LABELS = {
     "standardize": "Standardise features",
     "label_noise": "Label noise",
     "imbalance": "Imbalance",
+    "filter": "Filter",
 }
 _OPTION = re.compile(r"--(no-)?([a-z][a-z-]*[a-z])")
 #: What `UnknownNameError` calls a thing -> its field.
-_KINDS = {"data set, file or folder": "data", "device": "device", "model": "model", "distance": "distance"}
+_KINDS = {
+    "data set, file or folder": "data",
+    "device": "device",
+    "model": "model",
+    "distance": "distance",
+    "filter": "filter",
+}
 
 
 def refusal(error: Exception, otherwise: str) -> Refusal:

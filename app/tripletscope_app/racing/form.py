@@ -9,8 +9,10 @@ from typing import Any
 import streamlit as st
 
 from tripletscope import composition, datasets
+from tripletscope.config import read_filter
 from tripletscope.datasets.base import DataSet, Dial
 from tripletscope.errors import TripletscopeError
+from tripletscope.mining import filters
 from tripletscope.store.shelf import grown
 from tripletscope_app import gallery, loaders
 from tripletscope_app.inspecting import arrivals
@@ -131,6 +133,7 @@ def _take(values: Mapping[Control, Any]) -> None:
         view.STANDARDIZE: False,
         view.LABEL_NOISE: 0.0,
         view.IMBALANCE: 1.0,
+        view.FILTER: (),
     }
     view.put({**plain, **values})
 
@@ -374,6 +377,62 @@ def _strategies(told: Mapping[str, Any] | None) -> None:
             "training stays what it is, bit by bit.</p>"
         )
     field_of(told, "shadow")
+    with st.expander("Filter: leave out negatives that are probably positives", expanded=bool(view.get(view.FILTER))):
+        _filters()
+    field_of(told, "filter")  # also while it is folded up
+
+
+def _filters() -> None:
+    """Which filters, and the number of each."""
+    numbers = dict(read_filter(text) for text in view.get(view.FILTER) if text.partition("=")[0] in filters.names())
+    records = {name: filters.get(name) for name in filters.names()}
+    key = view.widget_key(view.FILTER)
+    st.session_state[key] = list(numbers)
+    st.pills(
+        LABELS["filter"],
+        list(records),
+        selection_mode="multi",
+        format_func=lambda name: records[name].title,
+        key=key,
+        on_change=_filter_chosen,
+        args=(numbers,),
+    )
+    for name, column in zip(numbers, st.columns(len(records)), strict=False):
+        one = records[name]
+        st.session_state[f"race.filter.{name}"] = float(numbers[name])
+        with column:
+            st.number_input(
+                f"{one.title}: {one.value}",
+                min_value=one.low,
+                max_value=one.high,
+                step=0.05,
+                format="%g",
+                key=f"race.filter.{name}",
+                on_change=_filter_turned,
+                args=(numbers, name),
+                help=one.summary,
+            )
+    st.html(
+        '<p class="race-soft">A nearest negative is often a positive that nobody labelled. What is filtered is no '
+        "candidate for its pair, so nobody trains on it; a pair that loses all its negatives abstains. The numbers are "
+        "cosine similarities to the anchor. Shadows choose among all negatives.</p>"
+    )
+
+
+def _filter_chosen(numbers: Mapping[str, float]) -> None:
+    chosen = st.session_state[view.widget_key(view.FILTER)]
+    kept = {name: numbers.get(name, filters.get(name).default) for name in filters.names() if name in chosen}
+    view.put({view.FILTER: _as_filters(kept)})
+
+
+def _filter_turned(numbers: Mapping[str, float], name: str) -> None:
+    number = st.session_state[f"race.filter.{name}"]
+    kept = {**numbers, name: filters.get(name).default if number is None else round(float(number), 6)}
+    view.put({view.FILTER: _as_filters(kept)})
+
+
+def _as_filters(numbers: Mapping[str, float]) -> tuple[str, ...]:
+    return tuple(f"{name}={number!r}" for name, number in numbers.items())
 
 
 def _composer() -> None:

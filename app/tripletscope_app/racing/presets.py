@@ -84,6 +84,7 @@ def values_of(settings: Mapping[str, Any]) -> dict[Control, Any]:
         name = control.key.partition(".")[2]
         if name in settings:
             values[control] = tuple(settings[name]) if name == "shadow" else settings[name]
+    values[view.FILTER] = tuple(f"{name}={number!r}" for name, number in (settings.get("filter") or {}).items())
     values[view.SEEDS] = str(settings.get("seed", 0))
     values[view.DEVICE] = "auto"  # of this machine, not of the one that recorded
     return values

@@ -42,6 +42,13 @@ def _share(text: str) -> float | None:
     return float(text) if re.fullmatch(r"0|1|0?\.[0-9]{1,12}|[01]\.[0-9]{1,12}", text) and float(text) <= 1 else None
 
 
+def _filters(text: str) -> tuple[str, ...] | None:
+    """Filters with their numbers, as `--filter` has them."""
+    parts = tuple(part for part in text.split(",") if part)
+    fits = all(re.fullmatch(r"[a-z][a-z0-9-]{0,40}=-?[0-9]{0,4}\.?[0-9]{1,12}", part) for part in parts)
+    return parts if fits and len(parts) <= _MOST else None
+
+
 def _yes(value: Any) -> str:
     return "yes" if value else "no"
 
@@ -81,11 +88,13 @@ STANDARDIZE = _control("standardize", _switch, False, _yes)
 IMAGE_SIZE = _control("image_size", _whole, None)
 LABEL_NOISE = _control("label_noise", _share, 0.0, repr)
 IMBALANCE = _control("imbalance", _share, 1.0, repr)
+#: Each as `name=number`.
+FILTER = _control("filter", _filters, (), ",".join)
 #: A column is known by a name that its file gave it, so it stays out of links, like the path of the file.
 LABEL = Control("race.label", "label", lambda _: None)
 CONTROLS = (
     DATA, STRATEGIES, SEEDS, SHADOWS, MODEL, DIM, HIDDEN, NORMALIZE, DISTANCE, MARGIN, SOFT, LR, CLASSES, EACH, STEPS,
-    DEVICE, STANDARDIZE, IMAGE_SIZE, LABEL_NOISE, IMBALANCE,
+    DEVICE, STANDARDIZE, IMAGE_SIZE, LABEL_NOISE, IMBALANCE, FILTER,
 )  # fmt: skip
 #: What a person calls the race.
 TITLE = "race.title"
@@ -184,4 +193,5 @@ def wanted() -> Wanted:
     options = {option.name for option in fields(TrainConfig)}
     settings = {control.key.partition(".")[2]: get(control) for control in (*CONTROLS, LABEL)}
     settings = {name: value for name, value in settings.items() if name in options and value is not None}
-    return Wanted({**settings, "shadow": list(settings["shadow"])}, tuple(get(STRATEGIES)), read_seeds(str(get(SEEDS))))
+    lists = {name: list(settings[name]) for name in ("shadow", "filter")}
+    return Wanted({**settings, **lists}, tuple(get(STRATEGIES)), read_seeds(str(get(SEEDS))))

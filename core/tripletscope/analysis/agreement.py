@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
 from tripletscope.analysis.cohort import cohort, distances_within
-from tripletscope.analysis.counterfactual import recorded_parameters, without_picks
+from tripletscope.analysis.counterfactual import recorded_filters, recorded_parameters, without_picks
 from tripletscope.analysis.probe import probe_labels
 from tripletscope.errors import DataError, TripletscopeError
 from tripletscope.seeding import generator
@@ -88,6 +88,7 @@ def picks_of(
     seed: int = 0,
     step: int = 0,
     params: dict[str, float] | None = None,
+    filters: dict[str, float] | None = None,
 ) -> Picked:
     """What the strategy picks when these points are the batch. Imports torch.
 
@@ -100,6 +101,7 @@ def picks_of(
         seed: of the draw of a stochastic strategy, together with its name and the step.
         step: see `seed`.
         params: of the strategy, where they differ from its defaults.
+        filters: filter -> its number, for negatives that it may not choose.
 
     Raises:
         TripletscopeError: when the strategy cannot work in this space.
@@ -107,6 +109,7 @@ def picks_of(
     import torch
 
     from tripletscope.batch import Batch
+    from tripletscope.mining.filtered import filtered
 
     with np.errstate(invalid="ignore"):  # a run that has diverged is asked as far as it has numbers
         distances = distances_within(points, distance)
@@ -119,7 +122,7 @@ def picks_of(
     if strategy.needs:
         strategy.check(batch)
     rng = generator(seed, "agreement", strategy.name, step) if strategy.stochastic else None
-    found: Triplets = strategy.pick(batch, margin=margin, generator=rng, **(params or {}))
+    found: Triplets = strategy.pick(filtered(batch, filters or {}), margin=margin, generator=rng, **(params or {}))
     anchor, positive, negative = (part.numpy() for part in (found.anchor, found.positive, found.negative))
     first, second = pairs_within(labels)
     table = np.full(distances.shape, -1, np.int64)
@@ -280,6 +283,7 @@ def asked_agreement(
                     seed=int(run.config.get("seed") or 0),
                     step=step,
                     params=params,
+                    filters=recorded_filters(run).get(name),
                 )
             kept |= found
         except TripletscopeError as refusal:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +112,7 @@ def anchor_answer(
     tuned = recorded_parameters(run)
     for name, values in (params or {}).items():
         tuned[name] = {**tuned.get(name, {}), **values}
-    chooser = Chooser(positives, negatives, margin, seed, anchor, tuned)
+    chooser = Chooser(positives, negatives, margin, seed, anchor, tuned, recorded_filters(run))
     rows_of_frames = chooser.rows(batches, labels) if batches else None
     for record in strategies.all(dict.fromkeys([*run.strategies, *more])):
         if record.granularity == "all" or rows_of_frames is None:
@@ -215,6 +215,7 @@ class Chooser:
         seed: the run's.
         anchor: probe index, part of the seed of a draw.
         params: what the run set, by strategy.
+        filters: those of the run, by strategy: negatives that it may not choose.
     """
 
     positives: Int64[np.ndarray, " P"]
@@ -223,6 +224,7 @@ class Chooser:
     seed: int
     anchor: int
     params: Mapping[str, Mapping[str, float]]
+    filters: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def rows(self, batches: Sequence[Batch], labels: Int64[np.ndarray, " B"]) -> AnchorRows:
         """The anchor's rows of distances at these frames, as one batch."""
@@ -264,7 +266,13 @@ class Chooser:
 
     def _pick(self, record: Strategy, batch: Batch, step: int) -> Triplets:
         rng = generator(self.seed, "counterfactual", record.name, step, self.anchor) if record.stochastic else None
-        return record.pick(batch, margin=self.margin, generator=rng, **self.of(record))
+        return record.pick(self.seen(record, batch), margin=self.margin, generator=rng, **self.of(record))
+
+    def seen(self, record: Strategy, batch: Batch) -> Batch:
+        """The batch as the strategy saw it in this run: without the negatives that were filtered for it."""
+        from tripletscope.mining.filtered import filtered
+
+        return filtered(batch, self.filters.get(record.name, {}))
 
     def _scatter(
         self, record: Strategy, frames: int, frame: np.ndarray, positive: np.ndarray, negative: np.ndarray
@@ -300,7 +308,7 @@ class Chooser:
     def _scaled(self, record: Strategy, batch: Batch, anchor: Tensor, positive: Tensor) -> np.ndarray:
         if len(positive) == 0:
             return np.zeros((0, len(self.negatives)), np.uint8)
-        rows = record.probabilities(batch, anchor, positive, margin=self.margin, **self.of(record))
+        rows = record.probabilities(self.seen(record, batch), anchor, positive, margin=self.margin, **self.of(record))
         chance = rows.numpy()[:, self.negatives].astype(np.float64)
         largest = chance.max(axis=1, keepdims=True, initial=0.0)
         scaled = np.divide(255 * chance, largest, out=np.zeros_like(chance), where=largest > 0)
@@ -315,6 +323,11 @@ def recorded_parameters(run: Run) -> dict[str, dict[str, float]]:
     """The parameters that the run's strategies had, by strategy; one that was not recorded has its defaults."""
     recorded = run.config.get("strategies", [])
     return {str(card["name"]): dict(card["values"]) for card in recorded if card.get("values")}
+
+
+def recorded_filters(run: Run) -> dict[str, dict[str, float]]:
+    """The filters of the run's strategies, by strategy: those that it trained with; nobody else was filtered."""
+    return {run.training: run.filters} if run.training and run.filters else {}
 
 
 def opening(runs: Sequence[Run], *, run: str, step: int, anchor: int, positive: int | None = None) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from tripletscope.analysis.cohort import cohort
-from tripletscope.analysis.counterfactual import recorded_parameters, without_picks
+from tripletscope.analysis.counterfactual import recorded_filters, recorded_parameters, without_picks
 from tripletscope.analysis.probe import probe_labels
 from tripletscope.analysis.violations import cohort_distances
 from tripletscope.errors import TripletscopeError
@@ -218,6 +218,7 @@ def constancy(run: Run) -> Constancy:
 
     from tripletscope import strategies
     from tripletscope.batch import Batch
+    from tripletscope.mining.filtered import filtered
 
     members = cohort(run)
     labels = torch.from_numpy(probe_labels(run)[members])
@@ -232,7 +233,8 @@ def constancy(run: Run) -> Constancy:
         for name, each in list(asked.items()):
             try:
                 each.check(batch)
-                found = each.pick(batch, margin=run.margin, generator=None, **params.get(name, {}))
+                seen = filtered(batch, recorded_filters(run).get(name, {}))
+                found = each.pick(seen, margin=run.margin, generator=None, **params.get(name, {}))
                 picks[name].append(_negative_of_each(found, batch, each))
             except TripletscopeError as refusal:
                 left_out.append(str(refusal))

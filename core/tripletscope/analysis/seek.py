@@ -11,7 +11,13 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from tripletscope.analysis.counterfactual import Chooser, candidate_batches, recorded_parameters, without_picks
+from tripletscope.analysis.counterfactual import (
+    Chooser,
+    candidate_batches,
+    recorded_filters,
+    recorded_parameters,
+    without_picks,
+)
 from tripletscope.analysis.probe import probe_batch, probe_labels
 from tripletscope.errors import TripletscopeError
 from tripletscope.store.reader import Run
@@ -137,7 +143,8 @@ def picked_negatives(run: Run, step: int, members: Int64[np.ndarray, " B"], marg
     positives, negatives = np.flatnonzero(same)[1:], np.flatnonzero(~same)
     (batch,) = candidate_batches(run, members, [run.frames[step]])
     seed = int(run.config.get("seed", 0))
-    chooser = Chooser(positives, negatives, margin, seed, int(members[0]), recorded_parameters(run))
+    tuned, filters = recorded_parameters(run), recorded_filters(run)
+    chooser = Chooser(positives, negatives, margin, seed, int(members[0]), tuned, filters)
     picked: list[tuple[set[int], set[int]]] = [(set(), set()) for _ in positives]
     for record in strategies.all(run.strategies):
         if not record.single or without_picks(run, record):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tripletscope.samples import LabelledData
     from tripletscope.training import TrainResult
 
-_TYPES = {"text": str, "names": str, "whole": int, "number": float, "pairs": str}
+_TYPES = {"text": str, "names": str, "whole": int, "number": float, "pairs": str, "filters": str}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, **common)
             continue
         common["metavar"] = option.metadata["metavar"] or option.name.upper()
-        parser.add_argument(flag, type=_TYPES[kind], action="append" if kind == "pairs" else "store", **common)
+        action = "append" if kind in ("pairs", "filters") else "store"
+        parser.add_argument(flag, type=_TYPES[kind], action=action, **common)
     parser.add_argument(
         "--out", metavar="DIR", help="folder of the run; it must not exist (default: runs/DATA-STRATEGY-SEED)"
     )

@@ -4,6 +4,7 @@
 - `picks`: what each strategy picks when the set is its batch.
 - `pairs`: the positives of each anchor, by choice or from a file.
 - `filters`: leave out negatives that are probably positives without the label.
+- `filtered`: the same inside a batch, for training.
 - `questions`: what is asked, and `TopK`, what comes back and merges.
 - `shard`: rows made ready. `search`: exact search in one shard, `nearest(queries, shard, k) -> TopK`.
 - `cells`: search in a part of the set. `approximate`: which part, and the recall of it.

@@ -341,6 +341,11 @@ class Run:
             shown[SECOND_NEGATIVE] = np.where(rows < 0, None, ids.astype(object)[rows] if len(ids) else None)
         return pandas.DataFrame(shown)
 
+    @property
+    def filters(self) -> dict[str, float]:
+        """Filter -> its number, where a training left negatives out before its strategy chose; shadows see them all."""
+        return dict((self.config.get("train") or {}).get("filter") or {})
+
     def counts_only(self, strategy: str) -> bool:
         """Whether the run has that strategy's numbers and no rows: it takes several negatives for a pair."""
         return strategy != "own" and self._card(strategy).get("granularity") in ("all", "many")

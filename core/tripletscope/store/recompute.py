@@ -30,6 +30,7 @@ def picked_again(
 
     from tripletscope import strategies
     from tripletscope.batch import Batch
+    from tripletscope.mining.filtered import filtered
 
     pieces: list[dict[str, np.ndarray]] = []
     schema = step_tables(run.config)["picks"]
@@ -40,7 +41,8 @@ def picked_again(
             continue
         rows, labels = run.batch(step)
         batch = Batch.from_embeddings(torch.from_numpy(embeddings), torch.from_numpy(labels), run.distance)
-        for part in picker.stream(batch, margin=run.margin, generator=None, **params):
+        candidates = filtered(batch, run.filters) if training else batch
+        for part in picker.stream(candidates, margin=run.margin, generator=None, **params):
             count = len(part)
             pieces.append(
                 {

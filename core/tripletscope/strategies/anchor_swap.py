@@ -20,6 +20,7 @@ from tripletscope.triplets import Triplets
     granularity="pair",
     choice="the nearest negative of either",
     fallback="with the positive as the anchor",
+    unfiltered="",
     notes="""
 For every unordered pair {a, p} of one class let n(x) = argmin { d(x,n) : y(n) ≠ y(x) }. The pick is (a, p, n(a)) where
 d(a, n(a)) < d(p, n(p)), else (p, a, n(p)): the triplet is always seen from the side on which it hurts more.
@@ -46,6 +47,13 @@ def anchor_swap(batch: Batch, *, margin: float, generator: torch.Generator | Non
     anchor, positive = batch.pairs
     nearest = batch.nearest_negative
     reach = batch.negative_distances.gather(1, nearest.clamp(min=0)[:, None])[:, 0]  # (B,), +inf without a negative
-    mine, other = reach[anchor], reach[positive]
-    keep = batch.has_negative[anchor] & ((mine < other) | ((mine == other) & (anchor < positive)))
-    return Triplets(anchor[keep], positive[keep], nearest[anchor[keep]])
+    mine, other, negative = reach[anchor], reach[positive], nearest[anchor]
+    if batch.floors is not None:
+        values, slots = batch.sorted_negatives
+        rank = batch.below_floor
+        place = rank.clamp(max=batch.size - 1)
+        mine, negative = values[anchor, place], slots[anchor, place]
+        mine = torch.where(rank < batch.negative_count[anchor], mine, torch.inf)
+        other = batch.of_pairs(mine, positive, anchor)  # of the same two the other way round
+    keep = (mine < torch.inf) & ((mine < other) | ((mine == other) & (anchor < positive)))
+    return Triplets(anchor[keep], positive[keep], negative[keep])

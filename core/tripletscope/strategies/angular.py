@@ -23,6 +23,7 @@ from tripletscope.triplets import Triplets
     order=180,
     zones={"hard", "semi-hard", "easy"},
     params=(Parameter("angle", 40.0, 1.0, 89.0, "Degrees; negatives that see the pair under less are passed over."),),
+    unfiltered="",
     notes="""
 With c = (a + p) / 2, keep (a, p, n) if d(a,p)² > 4 tan²(angle) · d(n,c)². As c is the middle of the pair,
 d(n,c)² = (d(a,n)² + d(p,n)²) / 2 − d(a,p)² / 4, so the distances are all that is needed.
@@ -55,6 +56,6 @@ def angular(batch: Batch, *, margin: float, generator: torch.Generator | None, a
         a, p = anchor[block], positive[block]
         base = square[a, p][:, None]
         to_middle = (square[a] + square[p]).mul_(0.5).sub_(base / 4).clamp_(min=0)  # (pairs, B)
-        pair, negative = positions((base > steep * to_middle) & batch.negative_mask[a])
+        pair, negative = positions((base > steep * to_middle) & batch.candidate_mask(a, p))
         if len(pair):
             yield Triplets(a[pair], p[pair], negative)

@@ -22,6 +22,7 @@ Granularity = Literal["pair", "anchor", "batch", "many", "all"]
 NEEDS = ("unit", "dim", "embeddings")
 # Beyond this many triplets (three int64 tensors of 128 MiB) a single answer helps nobody.
 MOST_TRIPLETS = 2**24
+UNSAID = "it does not say what it picks where some negatives of a pair are left out"
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Strategy:
     misfit_function: Callable[..., str] | None = None
     loss: str = "triplet"
     second: bool = False
+    unfiltered: str = UNSAID
 
     @property
     def listed(self) -> bool:
@@ -117,6 +119,7 @@ class Strategy:
             DataError: a distance that is no finite number, naming the slot at fault.
         """
         settings = self.settings(margin, params)
+        self._require_filterable(batch)
         batch.require_finite()
         if not batch.n_pairs:
             return Triplets.empty(batch.device)
@@ -130,8 +133,14 @@ class Strategy:
         if self.stream_function is None:
             yield self.pick(batch, margin=margin, generator=generator, **settings)
         else:
+            self._require_filterable(batch)
             batch.require_finite()
             yield from self.stream_function(batch, margin=margin, generator=generator, **settings)
+
+    def _require_filterable(self, batch: Batch) -> None:
+        """Nothing, unless candidates were filtered that this strategy would look at all the same."""
+        if batch.floors is not None and self.unfiltered:
+            raise SettingError(f"{self.name!r} cannot be filtered, for {self.unfiltered}: choose another strategy.")
 
     def units(self, batch: Batch) -> int:
         """How many were to get a pick: pairs, anchors with a positive, or one batch that has a pair.
@@ -168,6 +177,7 @@ class Strategy:
         if self.probability_function is None:
             raise SettingError(f"{self.name!r} does not draw by chance, so it has no probabilities; use pick().")
         settings = self.settings(margin, params)
+        self._require_filterable(batch)
         if not anchor.shape[0]:
             return batch.distances.new_zeros(0, batch.size)
         return self.probability_function(batch, anchor, positive, margin=margin, **settings)
@@ -246,6 +256,7 @@ def strategy(
     misfit: Callable[..., str] | None = None,
     loss: str = "triplet",
     second: bool = False,
+    unfiltered: str = UNSAID,
 ) -> Callable[[Callable[..., Triplets]], Strategy]:
     """A decorator that turns `(batch, *, margin, generator, **params) -> Triplets` into a registered `Strategy`.
 
@@ -274,6 +285,8 @@ def strategy(
         loss: name of the loss that its paper trains with, out of `tripletscope.losses`; a run uses it when this
             strategy trains and nobody chose another.
         second: whether its picks have a second negative (`Triplets.negative2`).
+        unfiltered: why its candidates cannot be filtered pair by pair (`Batch.floors`), as the end of a sentence; ""
+            for a strategy that picks from a filtered batch what it would pick if those negatives were not there.
 
     Raises:
         ValueError: for a zone, granularity or need that does not exist, or a name taken before.
@@ -308,10 +321,29 @@ def strategy(
                 misfit_function=misfit,
                 loss=loss,
                 second=second,
+                unfiltered=unfiltered,
             )
         )
 
     return made
+
+
+def gathering(name: str, stream: Callable[..., Iterator[Triplets]]) -> Callable[..., Triplets]:
+    """A function that gives what the stream yields as one answer, and refuses to hold more than 2**24 triplets."""
+
+    def gathered(batch: Batch, **settings: Any) -> Triplets:
+        parts, total = [Triplets.empty(batch.device)], 0
+        for part in stream(batch, **settings):
+            total += len(part)
+            if total > MOST_TRIPLETS:
+                raise SettingError(
+                    f"{name!r} picks more than {MOST_TRIPLETS:,} triplets from a batch of {batch.size:,}: read them "
+                    "with stream() or choose a smaller batch."
+                )
+            parts.append(part)
+        return Triplets.concatenate(parts[1:] or parts)
+
+    return gathered
 
 
 def many(**record: Any) -> Callable[[Callable[..., Iterator[Triplets]]], Strategy]:
@@ -322,18 +354,6 @@ def many(**record: Any) -> Callable[[Callable[..., Iterator[Triplets]]], Strateg
     """
 
     def made(stream: Callable[..., Iterator[Triplets]]) -> Strategy:
-        def gathered(batch: Batch, **settings: Any) -> Triplets:
-            parts, total = [Triplets.empty(batch.device)], 0
-            for part in stream(batch, **settings):
-                total += len(part)
-                if total > MOST_TRIPLETS:
-                    raise SettingError(
-                        f"{record['name']!r} picks more than {MOST_TRIPLETS:,} triplets from a batch of "
-                        f"{batch.size:,}: read them with stream() or choose a smaller batch."
-                    )
-                parts.append(part)
-            return Triplets.concatenate(parts[1:] or parts)
-
-        return strategy(granularity="many", stream=stream, **record)(gathered)
+        return strategy(granularity="many", stream=stream, **record)(gathering(record["name"], stream))
 
     return made

@@ -17,7 +17,7 @@ def in_blocks(batch: Batch, *, margin: float, generator: torch.Generator | None)
     """All eligible triplets, a few hundred thousand at a time, ordered by anchor, positive, negative."""
     anchor, positive = batch.pairs
     for block in batch.pair_blocks():
-        pair, negative = positions(batch.negative_mask[anchor[block]])
+        pair, negative = positions(batch.candidate_mask(anchor[block], positive[block]))
         if pair.shape[0]:
             yield Triplets(anchor[block][pair], positive[block][pair], negative)
 
@@ -31,6 +31,7 @@ def in_blocks(batch: Batch, *, margin: float, generator: torch.Generator | None)
     zones={"hard", "semi-hard", "easy"},
     granularity="all",
     stream=in_blocks,
+    unfiltered="",
     notes="""
 { (a, p, n) : y(p) = y(a), p ≠ a, y(n) ≠ y(a) }: PK (K − 1) (PK − K) of them for P classes of K samples.
 
@@ -52,7 +53,7 @@ have no loss. Hermans et al. take the mean over the others for that reason.
 )
 def batch_all(batch: Batch, *, margin: float, generator: torch.Generator | None) -> Triplets:
     """All eligible triplets at once, up to 2**24 of them."""
-    total = batch.n_eligible
+    total = batch.n_eligible - int(batch.below_floor.sum())
     if total > MOST_TRIPLETS:
         raise SettingError(
             f"A batch of {batch.size} holds {total:,} triplets, too many for one answer; read them in parts with "

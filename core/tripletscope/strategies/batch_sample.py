@@ -21,8 +21,8 @@ def softmin(distances: Float[Tensor, "A B"], temperature: float) -> Float[Tensor
 def chances(
     batch: Batch, anchor: Int[Tensor, " A"], positive: Int[Tensor, " A"], *, margin: float, temperature: float
 ) -> Float[Tensor, "A B"]:
-    """The softmax of minus the distances over the anchor's negatives, whichever positive was drawn."""
-    weight = softmin(batch.negative_distances[anchor], temperature)
+    """The softmax of minus the distances over the anchor's candidates, whichever positive was drawn."""
+    weight = softmin(batch.candidate_distances(anchor, positive), temperature)
     total = weight.sum(dim=1, keepdim=True)
     return weight / torch.where(total > 0, total, 1)
 
@@ -47,6 +47,7 @@ def drawn(weight: Float[Tensor, "A B"], draw: Float[Tensor, " A"]) -> Int[Tensor
     choice="drawn, the near ones likelier",
     params=(Parameter("temperature", 1.0, 1e-3, 1e3, "Small is close to batch-hard, large close to uniform."),),
     probabilities=chances,
+    unfiltered="",
     notes="""
 For every anchor a: p ~ exp(d(a,p) / τ) over its positives and n ~ exp(−d(a,n) / τ) over its negatives, independently.
 
@@ -75,7 +76,12 @@ def batch_sample(batch: Batch, *, margin: float, generator: torch.Generator | No
     slots = batch.positive_slots[anchor]
     away = -batch.distances[anchor].gather(1, slots.clamp(min=0))
     column = drawn(softmin(away.masked_fill(slots < 0, torch.inf), temperature), draw[0])
-    negative = torch.empty_like(anchor)
+    positive = slots.gather(1, column[:, None])[:, 0]
+    negative, some = torch.empty_like(anchor), torch.ones_like(anchor, dtype=torch.bool)
     for rows in torch.split(torch.arange(anchor.shape[0], device=batch.device), max(1, BLOCK // max(1, batch.size))):
-        negative[rows] = drawn(softmin(batch.negative_distances[anchor[rows]], temperature), draw[1, rows])
-    return Triplets(anchor, slots.gather(1, column[:, None])[:, 0], negative)
+        weight = softmin(batch.candidate_distances(anchor[rows], positive[rows]), temperature)
+        negative[rows] = drawn(weight, draw[1, rows])
+        some[rows] = weight.amax(dim=1) > 0
+    if not bool(some.all()):  # all negatives of the pair were filtered
+        anchor, positive, negative = anchor[some], positive[some], negative[some]
+    return Triplets(anchor, positive, negative)

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -17,8 +17,8 @@ from torch import Tensor
 
 from tripletscope.batch import Batch
 from tripletscope.composition import Composition, is_composition, parse
-from tripletscope.rows import between, first_above
-from tripletscope.strategies.base import STRATEGIES, Strategy, strategy
+from tripletscope.rows import between, first_above, positions
+from tripletscope.strategies.base import STRATEGIES, Strategy, gathering, strategy
 from tripletscope.triplets import Triplets, edge, gaps, zone_ranks
 
 Draw = Float64[Tensor, " U"]
@@ -40,11 +40,7 @@ class Units:
 
     def of_pairs(self, values: Tensor, batch: Batch) -> Tensor:
         """Those of the values, one a pair of the batch, that belong to these units."""
-        if self.every:
-            return values
-        count = batch.positive_count
-        column = (batch.positive_slots[self.anchor] == self.positive[:, None]).to(torch.uint8).argmax(dim=1)
-        return values[(count.cumsum(0) - count)[self.anchor] + column]
+        return values if self.every else batch.of_pairs(values, self.anchor, self.positive)
 
     def __len__(self) -> int:
         return int(self.anchor.shape[0])
@@ -64,6 +60,34 @@ def picked(made: Composition, batch: Batch, *, margin: float, generator: torch.G
     return Triplets(units.anchor[keep], units.positive[keep], negative[keep])
 
 
+def listed(made: Composition, batch: Batch, *, margin: float, generator: torch.Generator | None) -> Iterator[Triplets]:
+    """The picks of a composition that takes all negatives of its band, a block of units at a time."""
+    units = chosen_positives(made, batch, generator)
+    instead = torch.full_like(units.anchor, -1)
+    if made.fallback != "none":
+        only = Composition(made.positive, made.fallback)
+        instead = _CHOOSERS[made.fallback](only, batch, units, margin, generator)
+    for block in batch.blocks(len(units)):
+        a, p, other = units.anchor[block], units.positive[block], instead[block]
+        inside = _fitting(made, batch, a, p, margin)[1]
+        lonely = ~inside.any(dim=1) & (other >= 0)
+        inside[lonely, other[lonely]] = True
+        unit, negative = positions(inside)
+        if len(unit):
+            yield Triplets(a[unit], p[unit], negative)
+
+
+def _fitting(
+    made: Composition, batch: Batch, anchor: Int[Tensor, " A"], positive: Int[Tensor, " A"], margin: float
+) -> tuple[Bool[Tensor, "A B"], Bool[Tensor, "A B"]]:
+    """For each anchor and positive which slots are candidates, and which of those lie in the band."""
+    mask = batch.candidate_mask(anchor, positive)
+    if not made.bounded:
+        return mask, mask
+    gap = gaps(batch.distances[anchor, positive][:, None], batch.negative_distances[anchor])
+    return mask, mask & allowed(made, gap, margin)
+
+
 def chosen_positives(made: Composition, batch: Batch, generator: torch.Generator | None) -> Units:
     """The units: all pairs, or each anchor that has a positive with the one that the composition takes."""
     if made.positive == "all":
@@ -79,9 +103,9 @@ def chosen_positives(made: Composition, batch: Batch, generator: torch.Generator
 
 def _nearest(made: Composition, batch: Batch, units: Units, margin: float, _: Any) -> Int[Tensor, " U"]:
     """For each unit the nearest negative of its band, -1 without any; among equals the lowest slot."""
-    if made.lower == "none":
+    if made.lower == "none" and batch.floors is None:
         return _inside(made, batch, units, batch.nearest_negative[units.anchor], margin)
-    if made.lower == "positive" and not batch.prefers_sorting:
+    if made.lower == "positive" and batch.floors is None and not batch.prefers_sorting:
         found = torch.empty_like(units.anchor)
         for block in batch.blocks(len(units)):
             a, p = units.anchor[block], units.positive[block]
@@ -93,7 +117,7 @@ def _nearest(made: Composition, batch: Batch, units: Units, margin: float, _: An
 
 def _farthest(made: Composition, batch: Batch, units: Units, margin: float, _: Any) -> Int[Tensor, " U"]:
     """For each unit the farthest negative of its band, -1 without any; among equals the lowest slot."""
-    if made.upper == "none":
+    if made.upper == "none" and batch.floors is None:
         return _inside(made, batch, units, batch.farthest_negative[units.anchor], margin)
     begin, end = _band(made, batch, units, margin)
     values, _slots = batch.sorted_negatives
@@ -111,13 +135,13 @@ def _random(
 ) -> Int[Tensor, " U"]:
     """For each unit one negative of its band, all with the same chance; -1 without any."""
     draw = _draw(len(units), generator)
-    if not made.bounded:
+    if not made.bounded and batch.floors is None:
         place = _place(draw, batch.negative_count[units.anchor])
         # In class order the negatives are all slots but one stretch: step over the anchor's own class.
         place += torch.where(place >= batch.class_start[units.anchor], batch.class_size[units.anchor], 0)
         some = batch.has_negative[units.anchor]
         return torch.where(some, batch.by_class[torch.where(some, place, 0)], -1)
-    if batch.prefers_sorting or (made.lower, made.upper) != ("positive", "margin"):
+    if batch.floors is not None or batch.prefers_sorting or (made.lower, made.upper) != ("positive", "margin"):
         begin, end = _band(made, batch, units, margin)
         return _at_rank(batch, units, begin + _place(draw, end - begin), begin < end)
     found = torch.full_like(units.anchor, -1)
@@ -161,10 +185,14 @@ def allowed(made: Composition, gap: Float[Tensor, "*shape"], margin: float) -> B
 
 
 def _band(made: Composition, batch: Batch, units: Units, margin: float) -> tuple[Tensor, Tensor]:
-    """For each unit where its band begins and ends along the anchor's sorted negatives."""
-    hard, violating = (units.of_pairs(ranks, batch) for ranks in zone_ranks(batch, margin))
+    """For each unit where its candidates in the band begin and end along the anchor's sorted negatives."""
     everything = batch.negative_count[units.anchor]
-    begin = {"none": torch.zeros_like(hard), "positive": hard, "margin": violating}[made.lower]
+    hard = violating = begin = torch.zeros_like(everything)
+    if made.bounded:
+        hard, violating = (units.of_pairs(ranks, batch) for ranks in zone_ranks(batch, margin))
+        begin = {"none": begin, "positive": hard, "margin": violating}[made.lower]
+    if batch.floors is not None:  # what a floor rules out are the nearest, so the first of the row
+        begin = torch.maximum(begin, units.of_pairs(batch.below_floor, batch))
     return begin, {"none": everything, "positive": hard, "margin": violating}[made.upper]
 
 
@@ -186,12 +214,11 @@ def _place(draw: Draw, count: Int[Tensor, " U"]) -> Int[Tensor, " U"]:
 def chances(
     made: Composition, batch: Batch, anchor: Int[Tensor, " A"], positive: Int[Tensor, " A"], margin: float
 ) -> Float[Tensor, "A B"]:
-    """For each anchor and positive the chance of every slot to be the negative; a row of 0 where it abstains."""
-    mask = batch.negative_mask[anchor]
-    inside = mask
-    if made.bounded:
-        gap = gaps(batch.distances[anchor, positive][:, None], batch.negative_distances[anchor])
-        inside = mask & allowed(made, gap, margin)
+    """For each anchor and positive the chance of every slot to be the negative; a row of 0 where it abstains.
+
+    Where all negatives of the band are taken they share the chance: a pick is each of them alike.
+    """
+    mask, inside = _fitting(made, batch, anchor, positive, margin)
     chance = _spread(made.negative, batch, anchor, inside)
     if made.fallback != "none":
         chance = torch.where(inside.any(dim=1, keepdim=True), chance, _spread(made.fallback, batch, anchor, mask))
@@ -200,7 +227,7 @@ def chances(
 
 def _spread(rule: str, batch: Batch, anchor: Tensor, inside: Bool[Tensor, "A B"]) -> Float[Tensor, "A B"]:
     """The chances of the slots that are inside: alike, or all for the nearest or the farthest."""
-    if rule != "random":
+    if rule in ("nearest", "farthest"):
         values = batch.distances[anchor] * (1 if rule == "nearest" else -1)
         first = values.masked_fill(~inside, torch.inf).argmin(dim=1)
         inside = torch.zeros_like(inside).scatter_(1, first[:, None], True) & inside
@@ -215,17 +242,24 @@ def parts(text: str | Composition) -> dict[str, Any]:
     def function(batch: Batch, *, margin: float, generator: torch.Generator | None) -> Triplets:
         return picked(made, batch, margin=margin, generator=generator)
 
+    def stream(batch: Batch, *, margin: float, generator: torch.Generator | None) -> Iterator[Triplets]:
+        yield from listed(made, batch, margin=margin, generator=generator)
+
+    several = made.granularity == "many"
+
     def probabilities(batch: Batch, anchor: Tensor, positive: Tensor, *, margin: float) -> Tensor:
         return chances(made, batch, anchor, positive, margin)
 
     return {
-        "function": function,
+        "function": gathering(made.text, stream) if several else function,
+        "stream": stream if several else None,
         "probabilities": probabilities if made.draws else None,
         "zones": set(made.zones),
         "granularity": made.granularity,
         "fallback": made.taken_instead,
-        "choice": made.choice,
+        "choice": "" if several else made.choice,
         "rowwise": True,
+        "unfiltered": "",
     }
 
 
@@ -270,10 +304,12 @@ def unnamed(text: str) -> Strategy | None:
         needs=(),
         function=known["function"],
         probability_function=known["probabilities"],
+        stream_function=known["stream"],
         notes=f"`{made.text}`",
         fallback=known["fallback"],
         rowwise=True,
         choice=known["choice"],
+        unfiltered=known["unfiltered"],
     )
 
 

@@ -20,6 +20,7 @@ from tripletscope.triplets import Triplets
     choice="at the chosen percentile of hardness",
     rowwise=True,
     params=(Parameter("hardness", 50.0, 0.0, 100.0, "0 is the farthest negative, 100 the nearest."),),
+    unfiltered="",
     notes="""
 For every anchor a, with its N negatives sorted from far to near: n is number ⌊hardness/100 · (N − 1) + ½⌋, from 0.
 
@@ -42,8 +43,9 @@ fixed percentile suits the whole of a training.
 def curriculum(batch: Batch, *, margin: float, generator: torch.Generator | None, hardness: float) -> Triplets:
     """One triplet a pair, by rank."""
     anchor, positive = batch.pairs
-    keep = batch.has_negative[anchor]
-    anchor, positive = anchor[keep], positive[keep]
-    last = batch.negative_count[anchor] - 1
-    from_afar = (last.cpu().double() * hardness / 100 + 0.5).floor().long().to(batch.device)
+    first, count = batch.below_floor, batch.negative_count[anchor]
+    keep = first < count
+    anchor, positive, last = anchor[keep], positive[keep], (count - 1)[keep]
+    among = (last - first[keep]).cpu().double()
+    from_afar = (among * hardness / 100 + 0.5).floor().long().to(batch.device)
     return Triplets(anchor, positive, batch.sorted_negatives[1][anchor, last - from_afar])

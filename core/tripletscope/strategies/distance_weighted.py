@@ -20,7 +20,12 @@ TINY = 1e-37
 
 
 def weights(
-    batch: Batch, anchor: Int[Tensor, " A"], *, cutoff: float, nonzero_loss_cutoff: float
+    batch: Batch,
+    anchor: Int[Tensor, " A"],
+    positive: Int[Tensor, " A"] | None = None,
+    *,
+    cutoff: float,
+    nonzero_loss_cutoff: float,
 ) -> Float[Tensor, "A B"]:
     """Unnormalised min(λ, 1/q(d)) for each negative of these anchors; the largest of a row is 1, or all are 0.
 
@@ -29,7 +34,10 @@ def weights(
     """
     assert batch.dim is not None
     dim = batch.dim
-    d = to_euclidean(batch.negative_distances.index_select(0, anchor), batch.distance)  # +inf off the negatives
+    rows = batch.negative_distances.index_select(0, anchor)  # +inf off the negatives
+    if positive is not None:  # and off what the pair may take
+        rows = batch.candidate_distances(anchor, positive)
+    d = to_euclidean(rows, batch.distance)
     d = d.clamp_(max=2.0)  # beyond the sphere's diameter there is only rounding
     # 0 where the negative may be drawn, OUT where it may not: a float pass costs a tenth of a mask.
     out = threshold(-d, -nonzero_loss_cutoff, OUT).add_(d)
@@ -55,7 +63,8 @@ def probabilities(
     nonzero_loss_cutoff: float,
 ) -> Float[Tensor, "A B"]:
     """min(λ, 1/q(d(a,n))), scaled to 1 over the anchor's negatives; the positive plays no part."""
-    chance = weights(batch, anchor, cutoff=cutoff, nonzero_loss_cutoff=nonzero_loss_cutoff)
+    own = None if batch.floors is None else positive
+    chance = weights(batch, anchor, own, cutoff=cutoff, nonzero_loss_cutoff=nonzero_loss_cutoff)
     total = chance.sum(dim=1, keepdim=True)
     return chance / torch.where(total > 0, total, 1)
 
@@ -75,6 +84,7 @@ def probabilities(
     ),
     needs={"unit", "dim"},
     probabilities=probabilities,
+    unfiltered="",
     notes="""
 For every anchor a and positive p: Pr(n) ∝ min(λ, 1/q(d(a,n))) over { n : y(n) ≠ y(a), d(a,n) < nonzero_loss_cutoff },
 with q(d) ∝ d^(D−2) (1 − d²/4)^((D−3)/2), the density of distances between random points on the unit sphere in D
@@ -111,6 +121,8 @@ def distance_weighted(
     """One draw for every pair, by inverting the running sum of the anchor's weights."""
     anchor, positive = batch.pairs
     draw = torch.rand(anchor.shape[0], generator=generator, dtype=torch.float64)
+    if batch.floors is not None:
+        return _filtered(batch, draw.to(batch.distances.dtype).to(batch.device), cutoff, nonzero_loss_cutoff)
     # All positives of an anchor share its weights: one row of weights, one row of draws.
     draws = torch.zeros(batch.positive_slots.shape, dtype=batch.distances.dtype, device=batch.device)
     draws[anchor, batch.pair_column] = draw.to(draws.dtype).to(batch.device)
@@ -125,3 +137,17 @@ def distance_weighted(
         served[rows] = total[:, 0] > 0
     keep = served[anchor]
     return Triplets(anchor[keep], positive[keep], slots[anchor, batch.pair_column][keep])
+
+
+def _filtered(batch: Batch, draw: Float[Tensor, " pairs"], cutoff: float, nonzero_loss_cutoff: float) -> Triplets:
+    """The same where every pair has candidates of its own: a row of weights for each of them."""
+    anchor, positive = batch.pairs
+    negative, keep = torch.empty_like(anchor), torch.empty_like(anchor, dtype=torch.bool)
+    for block in batch.pair_blocks():
+        a, p = anchor[block], positive[block]
+        running = weights(batch, a, p, cutoff=cutoff, nonzero_loss_cutoff=nonzero_loss_cutoff).cumsum(dim=1)
+        total = running[:, -1:]
+        target = torch.minimum(draw[block, None] * total, total.nextafter(torch.zeros_like(total)))
+        negative[block] = torch.searchsorted(running, target, right=True)[:, 0]
+        keep[block] = total[:, 0] > 0
+    return Triplets(anchor[keep], positive[keep], negative[keep])

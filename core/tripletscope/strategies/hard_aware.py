@@ -28,6 +28,7 @@ def bar(distances: Float[Tensor, " n"], count: int, share: float) -> Float[Tenso
     order=170,
     zones={"hard", "semi-hard", "easy"},
     params=(Parameter("share", 0.5, 0.01, 1.0, "The share of the positive pairs, and of the negative ones, to keep."),),
+    unfiltered="its bar is a share of the batch's negative pairs, and a filter judges them by one positive at a time",
     notes="""
 Among all pairs (a,p) of the batch keep the ⌈share · their number⌉ farthest, and among all pairs (a,n) as many of the
 nearest. The picks are every kept (a,p) with every kept (a,n) of the same anchor.

@@ -19,6 +19,7 @@ from tripletscope.triplets import Triplets
     source='Song et al. 2016, "Deep Metric Learning via Lifted Structured Feature Embedding", §4, eq. 4',
     order=200,
     zones={"hard", "semi-hard", "easy"},
+    unfiltered="",
     notes="""
 For a pair {a, p} of one class the loss is J = log( Σ exp(margin − d(a,n)) + Σ exp(margin − d(p,n)) ) + d(a,p), over
 the negatives of both. Its slope along −d(a,n) is w(a,p,n) = exp(−d(a,n)) / ( Σ exp(−d(a,k)) + Σ exp(−d(p,k)) ): that
@@ -48,8 +49,11 @@ def lifted(batch: Batch, *, margin: float, generator: torch.Generator | None) ->
     mass = torch.logsumexp(-batch.negative_distances, dim=1)  # (B,), -inf without a negative
     for block in batch.pair_blocks():
         a, p = anchor[block], positive[block]
-        both = torch.logaddexp(mass[a], mass[p])
-        pair, negative = positions(batch.negative_mask[a])
+        mine, other = mass[a], mass[p]
+        if batch.floors is not None:  # the sums are over what the pair may take, seen from either end
+            mine, other = (torch.logsumexp(-batch.candidate_distances(*seen), dim=1) for seen in ((a, p), (p, a)))
+        both = torch.logaddexp(mine, other)
+        pair, negative = positions(batch.candidate_mask(a, p))
         if len(pair):
             weight = batch.distances[a].add_(both[:, None]).neg_().exp_()  # (pairs, B)
             yield Triplets(a[pair], p[pair], negative, weight=weight[pair, negative])

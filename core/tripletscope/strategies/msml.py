@@ -21,6 +21,7 @@ from tripletscope.triplets import Triplets
     choice="an end of the nearest negative pair of the batch",
     loss="msml",
     second=True,
+    unfiltered="its negative pair is anybody's, and a filter says which negatives a pair may have",
     notes="""
 {a, p} = argmax { d(x,y) : y(x) = y(y), x ≠ y } and {n, n₂} = argmin { d(x,y) : y(x) ≠ y(y) }, over the whole batch: one
 pick a batch. The two pairs need not share a sample.

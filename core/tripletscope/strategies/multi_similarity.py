@@ -20,6 +20,7 @@ from tripletscope.triplets import Triplets, edge
     order=160,
     zones={"hard", "semi-hard", "easy"},
     params=(Parameter("epsilon", 0.1, 0.0, 4.0, "How much slack, in the unit of the distance (0.1 in the paper)."),),
+    unfiltered="",
     notes="""
 For every anchor a keep the positives p with min d(a,n) − d(a,p) < ε over all its negatives, and the negatives n with
 d(a,n) − max d(a,p) < ε over all its positives. The picks are every kept positive with every kept negative.
@@ -52,9 +53,12 @@ def multi_similarity(
     slack = edge(epsilon, batch.distances)
     nearest = batch.negative_distances.gather(1, batch.nearest_negative.clamp(min=0)[:, None])[:, 0]
     farthest = batch.distances.gather(1, batch.farthest_positive.clamp(min=0)[:, None])
-    kept = (nearest[anchor] - batch.d_ap < slack).nonzero()[:, 0]
+    reach = nearest[anchor]
+    if batch.floors is not None:  # the nearest of the pair's own candidates
+        reach = batch.sorted_negatives[0][anchor, batch.below_floor.clamp(max=batch.size - 1)]
+    kept = (reach - batch.d_ap < slack).nonzero()[:, 0]
     for block in batch.blocks(len(kept)):
         a, p = anchor[kept[block]], positive[kept[block]]
-        pair, negative = positions(batch.negative_distances[a] - farthest[a] < slack)  # (pairs, B)
+        pair, negative = positions(batch.candidate_distances(a, p) - farthest[a] < slack)  # (pairs, B)
         if len(pair):
             yield Triplets(a[pair], p[pair], negative)

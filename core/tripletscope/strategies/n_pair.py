@@ -18,6 +18,7 @@ from tripletscope.triplets import Triplets
     source='Sohn 2016, "Improved Deep Metric Learning with Multi-class N-pair Loss Objective", §3.2 (N-pair batches)',
     order=190,
     zones={"hard", "semi-hard", "easy"},
+    unfiltered="",
     notes="""
 Of every class with two samples or more take the first slot as anchor a and the second as positive p. The picks are
 (a, p, p') for the positives p' of all other such classes: C (C − 1) triplets for C classes.
@@ -47,5 +48,8 @@ def n_pair(batch: Batch, *, margin: float, generator: torch.Generator | None) ->
     anchor = slot[(batch.by_class[batch.class_start] == slot) & batch.has_positive]
     positive = batch.by_class[batch.class_start[anchor] + 1] if len(anchor) else anchor
     mine, other = (~torch.eye(len(anchor), dtype=torch.bool, device=batch.device)).nonzero().unbind(1)
+    if batch.floors is not None:
+        keep = batch.candidate_mask(anchor, positive)[mine, positive[other]]
+        mine, other = mine[keep], other[keep]
     if len(mine):
         yield Triplets(anchor[mine], positive[mine], positive[other])

@@ -20,6 +20,7 @@ from tripletscope.triplets import Triplets
     order=210,
     zones={"hard", "semi-hard", "easy"},
     params=(Parameter("k", 128.0, 1.0, 2.0**20, "How many triplets (128 examples in the paper).", whole=True),),
+    unfiltered="",
     notes="""
 Of all eligible triplets of the batch those k with the smallest gap d(a,n) − d(a,p), which are those with the largest
 loss; all of them where the batch has no more.
@@ -48,7 +49,7 @@ def ohem(batch: Batch, *, margin: float, generator: torch.Generator | None, k: f
     worst = torch.tensor(torch.inf, dtype=batch.distances.dtype, device=batch.device)
     for block in batch.pair_blocks():
         a, p = anchor[block], positive[block]
-        gap = batch.negative_distances.index_select(0, a).sub_(batch.d_ap[block, None])  # (pairs, B), +inf elsewhere
+        gap = batch.candidate_distances(a, p).sub_(batch.d_ap[block, None])  # (pairs, B), +inf elsewhere
         if block.start == 0:  # a bar for a start: the k-th of the first block
             bar = kth_smallest(gap.flatten(), min(int(k), gap.numel()))
             pair, negative = positions((gap <= bar) & (gap < torch.inf))

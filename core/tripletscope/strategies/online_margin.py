@@ -20,6 +20,7 @@ from tripletscope.triplets import Triplets, edge
     granularity="pair",
     choice="its gap is closest to the margin",
     rowwise=True,
+    unfiltered="",
     notes="""
 For every anchor a and positive p: n = argmin { |d(a,n) − d(a,p) − margin| : y(n) ≠ y(a) }.
 
@@ -42,7 +43,7 @@ def online_margin(batch: Batch, *, margin: float, generator: torch.Generator | N
     anchor, positive = batch.pairs
     negative, limit = torch.empty_like(anchor), edge(margin, batch.distances)
     for block in batch.pair_blocks():
-        gap = batch.negative_distances.index_select(0, anchor[block]).sub_(batch.d_ap[block, None])  # (pairs, B)
-        negative[block] = first_smallest(gap.sub_(limit).abs_())  # +inf where there is no negative
-    keep = batch.has_negative[anchor]
+        gap = batch.candidate_distances(anchor[block], positive[block]).sub_(batch.d_ap[block, None])  # (pairs, B)
+        negative[block] = first_smallest(gap.sub_(limit).abs_())  # +inf where there is no candidate
+    keep = batch.below_floor < batch.negative_count[anchor]
     return Triplets(anchor[keep], positive[keep], negative[keep])

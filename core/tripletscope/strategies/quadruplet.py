@@ -32,6 +32,7 @@ def misfit(classes: int, samples: int) -> str:
     misfit=misfit,
     loss="quadruplet",
     second=True,
+    unfiltered="its second negative is compared with the first one, about which a filter says nothing",
     notes="""
 For every anchor a and positive p: n = argmin { d(a,n) : y(n) ≠ y(a) } and then the *second negative*
 n₂ = argmin { d(n,n₂) : y(n₂) ≠ y(n), y(n₂) ≠ y(a) }.

@@ -15,8 +15,11 @@ def chances(
     batch: Batch, anchor: Int[Tensor, " A"], positive: Int[Tensor, " A"], *, margin: float, skip: float, n: float
 ) -> Float[Tensor, "A B"]:
     """The same chance for every negative from rank skip + 1 to rank skip + n."""
-    rank = torch.arange(batch.size, device=batch.device)
-    inside = (rank >= skip) & (rank < skip + n) & (rank < batch.negative_count[anchor, None])  # (A, B), along the ranks
+    rank = torch.arange(batch.size, device=batch.device).expand(len(anchor), -1)
+    inside = rank < batch.negative_count[anchor, None]  # (A, B), along the ranks
+    if batch.floors is not None:  # what a floor rules out are the first of the row
+        rank = rank - batch.of_pairs(batch.below_floor, anchor, positive)[:, None]
+    inside = inside & (rank >= skip) & (rank < skip + n)
     chance = torch.zeros_like(batch.distances[anchor])
     chance.scatter_(1, batch.sorted_negatives[1][anchor], inside.to(chance.dtype))
     return chance / inside.sum(dim=1, keepdim=True).clamp(min=1)
@@ -49,6 +52,7 @@ def misfit(classes: int, samples: int, *, skip: float, n: float) -> str:
     ),
     probabilities=chances,
     misfit=misfit,
+    unfiltered="",
     notes="""
 For every anchor a and positive p: n ~ uniform over the negatives of rank skip + 1 to skip + n, nearest first.
 
@@ -77,7 +81,8 @@ def top_n(batch: Batch, *, margin: float, generator: torch.Generator | None, ski
     anchor, positive = batch.pairs
     # Drawn and rounded on the CPU, so that one seed gives the same picks on every device.
     draw = torch.rand(anchor.shape[0], generator=generator, dtype=torch.float64)
-    width = (batch.negative_count[anchor] - int(skip)).clamp(max=int(n))
+    first = batch.below_floor + int(skip)
+    width = (batch.negative_count[anchor] - first).clamp(max=int(n))
     keep = width > 0
-    rank = int(skip) + (draw * width.clamp(min=0).cpu()).long().to(batch.device)
+    rank = first + (draw * width.clamp(min=0).cpu()).long().to(batch.device)
     return Triplets(anchor[keep], positive[keep], batch.sorted_negatives[1][anchor[keep], rank[keep]])

@@ -52,6 +52,7 @@ def centres(batch: Batch) -> Int[Tensor, " C"]:
     granularity="anchor",
     choice="the most central of its class, and of those the nearest",
     loss="triplet-center",
+    unfiltered="it compares with centres of classes, which are no candidates",
     notes="""
 For every anchor a: p = the most central of its positives and n = argmin { d(a,m) : m the most central sample of another
 class }. Most central is the sample with the least sum of squared distances to the others of its class, which is the one

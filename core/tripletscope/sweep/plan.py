@@ -37,7 +37,7 @@ NOT_THE_RESULT = ("checkpoint_every", "threads")
 MOST_CELLS = 10_000
 
 _OPTIONS = {option.name: option for option in fields(TrainConfig)}
-_LISTS = ("names", "pairs")  # kinds whose single value may itself be a list or a table
+_LISTS = ("names", "pairs", "filters")  # kinds whose single value may itself be a list or a table
 Setting = float | int | bool | str | None
 
 
@@ -220,7 +220,7 @@ def _sample(name: str, value: Any) -> Any:
     """A value that has the kind of the option: what is asked is whether there is such an option."""
     key = name.replace("-", "_").removeprefix("no_")
     kind = _OPTIONS[key].metadata["kind"] if key in _OPTIONS else "text"
-    return {"text": "", "whole": 1, "number": 1.0, "switch": True, "names": [], "pairs": {}}[kind]
+    return {"text": "", "whole": 1, "number": 1.0, "switch": True, "names": [], "pairs": {}, "filters": {}}[kind]
 
 
 def _each(name: str, key: str, values: list[Any], source: str) -> list[Any]:

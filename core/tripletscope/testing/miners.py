@@ -166,7 +166,8 @@ def definition(like: str | Callable[[Batch, float], Picks], params: Mapping[str,
             return set(oracles.composed_chances(batch, margin, made.choices))
 
         unsure = made.positive == "random" and made.bounded and made.fallback == "none"
-        return Definition(made.text, composed, made.draws, "" if unsure else made.granularity)
+        per = "" if unsure or made.granularity == "many" else made.granularity
+        return Definition(made.text, composed, made.draws, per)
     if one.name not in oracles.ORACLES:
         raise UnknownNameError("plain-loop definition", like, oracles.ORACLES)
     oracle, chances = oracles.ORACLES[one.name], oracles.CHANCES.get(one.name)

@@ -438,8 +438,8 @@ def composed_chances(batch: Batch, margin: float, choices: dict[str, str]) -> di
     def of(rule: str, a: int, among: list[int]) -> dict[int, float]:
         if not among:
             return {}
-        if rule == "random":
-            return {slot: 1 / len(among) for slot in among}
+        if rule in ("random", "all"):
+            return {slot: 1 / len(among) if rule == "random" else 1.0 for slot in among}
         return {(slots.nearest if rule == "nearest" else slots.farthest)(a, among): 1.0}
 
     def fits(a: int, p: int, n: int) -> bool:

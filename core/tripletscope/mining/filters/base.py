@@ -41,6 +41,14 @@ class Filter:
     high: float
     ceiling: Ceiling
 
+    def check(self, value: float) -> None:
+        """Nothing, if the number lies in its range; else it raises a SettingError."""
+        if not self.low <= value <= self.high:
+            raise SettingError(
+                f"The {self.value} of the filter {self.name!r} is {value}; it must lie between {self.low:g} and "
+                f"{self.high:g} (default {self.default:g})."
+            )
+
     def floor(self, d_ap: np.ndarray, value: float, distance: str) -> np.ndarray:
         """(T,) float32: the least distance that a negative may have; at that distance it stays.
 
@@ -50,11 +58,7 @@ class Filter:
         Raises:
             SettingError: a number out of its range.
         """
-        if not self.low <= value <= self.high:
-            raise SettingError(
-                f"The {self.value} of the filter {self.name!r} is {value}; it must lie between {self.low:g} and "
-                f"{self.high:g} (default {self.default:g})."
-            )
+        self.check(value)
         wide = np.asarray(d_ap, dtype=np.float64)
         similarity = 1 - (wide if distance == "cosine" else wide**2 / 2 if distance == "euclidean" else wide / 2)
         apart = np.maximum(1 - self.ceiling(similarity, value), 0)
