@@ -17,6 +17,16 @@ RULES = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 }
 
+#: Holds back what tells the panels further down how wide they are: they wait, as for a moment on any slow machine.
+NEVER_DRAWN = """
+const Sizes = globalThis.ResizeObserver;
+globalThis.ResizeObserver = class extends Sizes {
+  observe(element, ...more) {
+    if (!element.matches(".ts-violations-body, .ts-rivals-body")) super.observe(element, ...more);
+  }
+};
+"""
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
@@ -59,6 +69,15 @@ def test_axe_finds_nothing_in_the_instrument(browser, server, width, dark):
     watched.settle()
     wrong = complaints(watched.page)
     assert not wrong, "\n".join(wrong)
+    watched.close()
+
+
+def test_a_panel_that_is_not_drawn_yet_is_not_there_yet(browser, server):
+    """Panels further down are drawn at rest: until then nothing of theirs may be reached, empty as it is."""
+    watched = Watched(browser, server, "/?run=runs/semi-hard&step=5&anchor=2", NEVER_DRAWN)
+    watched.until("root.dataset.positive !== '' && Object.keys(root.tripletscope.state().asides).length > 0")
+    assert watched.page.locator(".ts-heat-name").count() == 0, "the panels are held back"
+    assert complaints(watched.page) == []
     watched.close()
 
 

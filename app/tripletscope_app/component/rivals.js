@@ -18,7 +18,7 @@ export function createRivals({ state, actions, sprites }) {
     h("div", { class: "ts-part ts-rival-tools" }, h("div", { class: "ts-rival-bar" }, choices, span.tools), span.bar),
     matrix.element, hubs.element, churn.element);
   const element = h(
-    "section", { class: "ts-panel ts-rivals", "aria-label": "Which negatives, over time", "data-empty": true },
+    "section", { class: "ts-panel ts-rivals", "aria-label": "Which negatives, over time", "data-empty": true, "data-without": true },
     h("div", { class: "ts-panel-head" }, h("h3", { class: "ts-panel-title" }, "Which negatives, over time"), note), body,
   );
   let wished = null; // pressed here: holds until another lane that was recorded is chosen

@@ -14,7 +14,7 @@ export function createViolations({ state, actions }) {
   const waiting = h("p", { class: "ts-panel-wait" });
   const body = h("div", { class: "ts-panel-body ts-violations-body" }, waiting, parts.map((part) => part.element));
   const element = h(
-    "section", { class: "ts-panel ts-violations", "aria-label": "Margin violations over time", "data-empty": true },
+    "section", { class: "ts-panel ts-violations", "aria-label": "Margin violations over time", "data-empty": true, "data-without": true },
     h("div", { class: "ts-panel-head" }, h("h3", { class: "ts-panel-title" }, "Margin violations over time"), note, clear), body,
   );
   clear.addEventListener("click", () => actions.setFocus(null));
