@@ -56,6 +56,21 @@ def opened(browser, tmp_path):
     assert wrong == []
 
 
+def until(page, holds, arg=None):
+    """Waits in the page itself: its policy refuses the evaluations that `wait_for_function` polls with."""
+    page.evaluate(
+        f"""([arg, limit]) => new Promise((done, fail) => {{
+          const end = performance.now() + limit;
+          (function look() {{
+            if ({holds}) done();
+            else if (performance.now() > end) fail(new Error("this never came: " + {holds!r}));
+            else setTimeout(look, 30);
+          }})();
+        }})""",
+        [arg, WAIT],
+    )
+
+
 def state(page, name):
     return page.evaluate(f"{HERE}.tripletscope.state().{name}")
 
@@ -65,11 +80,8 @@ def go_to(page, run, step):
     page.keyboard.press("Home")
     for _ in range(run.frame_steps.index(step)):
         page.keyboard.press("ArrowRight")
-    page.wait_for_function(
-        f"(step) => {{ const e = {HERE}; const s = e.tripletscope.state();"
-        " return e.dataset.step === String(step) && s.t === s.frame && !s.playing; }",
-        arg=step,
-    )
+    now = f"{HERE}.tripletscope.state()"
+    until(page, f"{HERE}.dataset.step === String(arg) && {now}.t === {now}.frame && !{now}.playing", step)
     page.evaluate(f"() => new Promise((done) => {{ {STILL} }})")
 
 
@@ -126,9 +138,7 @@ def test_a_centre_says_whose_it_is_and_the_legend_switches_them_off(opened, tmp_
     assert inside
     for label, (x, y) in inside.items():
         page.mouse.move(x, y)
-        page.wait_for_function(
-            f"(name) => {HERE}.querySelector('.ts-card').innerText.includes(name)", arg=f"class {label}"
-        )
+        until(page, f"{HERE}.querySelector('.ts-card').innerText.includes(arg)", f"class {label}")
         words = card.inner_text()
         assert words.startswith(f"learned centre of class {label}")
         told = float(re.search(r"d to the anchor ([\d.]+)", words)[1])
@@ -145,14 +155,12 @@ def test_a_centre_says_whose_it_is_and_the_legend_switches_them_off(opened, tmp_
     spot = {"x": x, "y": y}
     before = page.evaluate(OVER, spot)
     key.click()
-    page.wait_for_function(f"{HERE}.tripletscope.centres().length === 0")
+    until(page, f"{HERE}.tripletscope.centres().length === 0")
     assert key.get_attribute("aria-pressed") == "false"
     assert page.evaluate(OVER, spot) != before
     key.click()
-    page.wait_for_function(f"{HERE}.tripletscope.centres().length > 0")
-    page.wait_for_function(
-        f"{HERE}.querySelector('.ts-map [role=img]').ariaLabel.includes('Learned centres: the anchor')"
-    )
+    until(page, f"{HERE}.tripletscope.centres().length > 0")
+    until(page, f"{HERE}.querySelector('.ts-map [role=img]').ariaLabel.includes('Learned centres: the anchor')")
 
     # A map that was made of the samples alone has no places for them, and says so.
     page.evaluate(
@@ -163,7 +171,7 @@ def test_a_centre_says_whose_it_is_and_the_legend_switches_them_off(opened, tmp_
     )
     page.locator(".ts-segment[data-space=umap]").click()
     page.wait_for_selector(".ts-map[data-space=umap]")
-    page.wait_for_function(f"{HERE}.tripletscope.centres().length === 0")
+    until(page, f"{HERE}.tripletscope.centres().length === 0")
     assert "UMAP places samples only" in key.inner_text()
     assert key.is_disabled()
 
@@ -176,19 +184,33 @@ def test_the_lane_has_the_two_centres_and_the_sentence_their_loss(opened, tmp_pa
         go_to(page, run, step)
         distances, own = truly(run, step, state(page, "anchor"))
         rival = min((c for c in range(tiny.CLASSES) if c != own), key=lambda c: distances[c])
-        page.wait_for_function(f"(name) => {HERE}.querySelector('.ts-sentence-first').innerText.includes(name)",
-                               arg=f"the centre of class {own}, its own, and the centre of class {rival}")  # fmt: skip
+        until(
+            page,
+            f"{HERE}.querySelector('.ts-sentence-first').innerText.includes(arg)",
+            f"learns from its own centre and the centre of class {rival}",
+        )
         gap = float(distances[rival] - distances[own])
         zone = "hard" if gap <= 0 else "semi-hard" if gap < 0.5 else "easy"
         assert f": {zone}" in re.sub(r"\s+", " ", page.inner_text(".ts-sentence-first"))
         numbers = page.inner_text(".ts-sentence-second").replace("\u2212", "-")
-        told = re.fullmatch(r"d\(a,own\) ([\d.]+) - d\(a,other\) ([\d.]+) \+ margin ([\d.]+) (?:= loss ([\d.]+)|is below 0: loss 0), gap (-?[\d.]+)", numbers)  # fmt: skip # noqa: E501
+        told = re.fullmatch(r"d\(own\) ([\d.]+) - d\(other\) ([\d.]+) \+ margin ([\d.]+) (?:= loss ([\d.]+)|is below 0: loss 0), gap (-?[\d.]+)", numbers)  # fmt: skip # noqa: E501
         assert told, numbers
         assert [float(told[k]) for k in (1, 2, 3, 5)] == pytest.approx(
             [distances[own], distances[rival], 0.5, gap], abs=6e-3
         )
         assert float(told[4] or 0) == pytest.approx(max(0.0, 0.5 - gap), abs=6e-3)
         assert "Trains with the triplet-centre loss." in page.inner_text(".ts-sentence-third")
+        figures = page.locator(".ts-trio")
+        assert [figures.nth(k).inner_text().split()[-1] for k in (1, 2)] == ["centre", "other"]
+        assert [figures.nth(k).get_attribute("title") for k in (1, 2)] == [
+            f"the learned centre of class {own}",
+            f"the learned centre of class {rival}",
+        ]
+        # What the loss learnt from is no share of the batch's triplets.
+        counter = page.locator(".ts-counter[data-name=mined]")
+        assert counter.locator(".ts-counter-title").inner_text().startswith("learnt from")
+        assert counter.locator(".ts-counter-value").inner_text() == "12"
+        assert "learns from centres of classes" in page.inner_text(".ts-plane")
         # The ticks stand on the ruler's own axis.
         axis = page.eval_on_selector_all(
             ".ts-ruler .ts-tick-text", "all => all.map(t => [+t.textContent, +t.getAttribute('x')])"
@@ -203,6 +225,33 @@ def test_the_lane_has_the_two_centres_and_the_sentence_their_loss(opened, tmp_pa
                 assert x == pytest.approx(xa + (xb - xa) * (distances[label] - a) / (b - a), abs=0.6)
 
 
+def test_the_film_strip_shows_whose_centre_it_learns_from(opened, tmp_path):
+    place = tiny.centred(tmp_path / "run")
+    run, page = Run.open(place), opened(place)
+    until(page, f"{HERE}.querySelector('.ts-strip').tripletscopeCells()")
+    rows = page.eval_on_selector(".ts-strip", "e => e.tripletscopeCells()")
+    (cells,) = (row["cells"] for row in rows if row["name"] == "triplet-center")
+    anchor = state(page, "anchor")
+    for step, cell in zip(run.frame_steps, cells, strict=True):
+        if step == 3:
+            assert cell["kind"] == "missing", "this frame came without"
+            continue
+        distances, own = truly(run, step, anchor)
+        rival = min((c for c in range(tiny.CLASSES) if c != own), key=lambda c: distances[c])
+        assert (cell["kind"], cell["own"], cell["rival"]) == ("centre", own, rival)
+        gap = float(distances[rival] - distances[own])
+        assert (cell["gap"], cell["loss"]) == pytest.approx((gap, max(0.0, 0.5 - gap)), abs=1e-5)
+        assert cell["zone"] == ("hard" if gap <= 0 else "semi-hard" if gap < 0.5 else "easy")
+    # In words for the cell that is pointed at, and on its canvas in the colour of that class.
+    row = [each["name"] for each in rows].index("triplet-center")
+    page.locator(".ts-strip").scroll_into_view_if_needed()
+    for frame, cell in [(0, cells[0]), (len(cells) - 1, cells[-1])]:
+        spot = page.eval_on_selector(".ts-strip", "(e, [r, f]) => e.tripletscopeSpot(r, f)", [row, frame])
+        page.mouse.move(spot["x"], spot["y"])
+        wanted = f"the centre of class {cell['rival']}, {cell['zone']}, gap"
+        until(page, f"{HERE}.querySelector('.ts-strip-words').innerText.includes(arg)", wanted)
+
+
 def test_a_loss_of_its_own_is_named_and_the_triplet_loss_is_not_claimed(opened, tmp_path):
     told = {"name": "quadruplet", "title": "Quadruplet", "values": {}}
     page = opened(tiny.record(tmp_path / "own", "semi-hard", loss=told))
@@ -210,11 +259,11 @@ def test_a_loss_of_its_own_is_named_and_the_triplet_loss_is_not_claimed(opened, 
     assert page.locator(".ts-lanes-heading", has_text="triplet loss").count() == 1
     assert "easy, loss 0" not in page.inner_text(".ts-instrument")
     page.locator(".ts-lane-name[data-lane=hardest]").click()
-    page.wait_for_function(f"{HERE}.querySelector('.ts-sentence-first').innerText.includes('Hardest')")
+    until(page, f"{HERE}.querySelector('.ts-sentence-first').innerText.includes('Hardest')")
     assert "triplet loss" in page.inner_text(".ts-sentence-second")
     assert "Trains with" not in page.inner_text(".ts-sentence-third"), "this one does not train"
     page.locator(".ts-lane-name[data-lane=semi-hard]").click()
-    page.wait_for_function(f"{HERE}.querySelector('.ts-sentence-third').innerText.includes('quadruplet loss.')")
+    until(page, f"{HERE}.querySelector('.ts-sentence-third').innerText.includes('quadruplet loss.')")
     assert page.locator(".ts-map-centres").is_hidden()
 
     plain = opened(tiny.record(tmp_path / "plain", "semi-hard", loss={"name": "triplet", "title": "Triplet"}))

@@ -37,29 +37,31 @@ export function centrePlace(sheet, frame, label) {
 
 /** Draws them. `lit` = classes in front, or null for all; `plain`: the colour of a point is not its class's. */
 export function paintCentres(pen, { spots, palette, theme, lit, plain = false, size = CENTRE_SIZE }) {
-  const arm = size - 1.2;
-  const cross = (x, y) => {
-    pen.beginPath();
-    pen.moveTo(x - arm, y);
-    pen.lineTo(x + arm, y);
-    pen.moveTo(x, y - arm);
-    pen.lineTo(x, y + arm);
-    pen.stroke();
-  };
   for (const { label, x, y } of spots) {
     pen.globalAlpha = !lit || lit.has(label) ? 1 : 0.25;
-    pen.beginPath();
-    pen.arc(x, y, size + 1, 0, 2 * Math.PI);
-    pen.fillStyle = theme.background; // a seam, and a ground to stand out from a crowd
-    pen.fill();
-    pen.strokeStyle = plain ? theme.text : rgba(palette[label]);
-    pen.lineWidth = 2;
-    pen.beginPath();
-    pen.arc(x, y, size - 1, 0, 2 * Math.PI);
-    pen.stroke();
-    cross(x, y);
+    paintCentre(pen, { x, y, colour: plain ? theme.text : rgba(palette[label]), ground: theme.background, size });
   }
   pen.globalAlpha = 1;
+}
+
+/** One mark: a ringed cross on a ground of its own, to stand out from a crowd. */
+export function paintCentre(pen, { x, y, colour, ground, size = CENTRE_SIZE }) {
+  const arm = size - 1.2;
+  pen.beginPath();
+  pen.arc(x, y, size + 1, 0, 2 * Math.PI);
+  pen.fillStyle = ground;
+  pen.fill();
+  pen.strokeStyle = colour;
+  pen.lineWidth = 2;
+  pen.beginPath();
+  pen.arc(x, y, size - 1, 0, 2 * Math.PI);
+  pen.stroke();
+  pen.beginPath();
+  pen.moveTo(x - arm, y);
+  pen.lineTo(x + arm, y);
+  pen.moveTo(x, y - arm);
+  pen.lineTo(x, y + arm);
+  pen.stroke();
 }
 
 /** The class whose centre lies under (px, py), or null. */

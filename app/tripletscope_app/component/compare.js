@@ -90,7 +90,7 @@ function createComparison(parent) {
   const scrubber = createScrubber(context);
   setText(scrubber.element.querySelector(".ts-track-title"), "R@1 of each run");
   const grid = h("div", { class: "ts-compare-maps" });
-  const why = h("p", { class: "ts-panel-note" }, "All maps have one scale, one camera and one clock; Ctrl + wheel zooms them together, a click on a point makes it the anchor in all. Solid line: the anchor's positive. Dashed: the negative that the run's own strategy picks.");
+  const why = h("p", { class: "ts-panel-note" });
   // What lies below the maps stands still while something moves and nobody sees it.
   const offstage = createOffstage({ state, root });
   const panels = [createCompareCharts, createComparePicks, createCompareDifference].map((create) => create({ ...context, state: offstage.panel() }));
@@ -218,6 +218,8 @@ function createComparison(parent) {
     root.dataset.fair = s.fair;
     root.dataset.renderer = maps[0]?.renderer ?? "";
     root.toggleAttribute("data-asking", s.asking);
+    const learnt = s.data?.runs.some(({ digest }) => s.runs[digest]?.class_centres);
+    setText(why, `All maps have one scale, one camera and one clock; Ctrl + wheel zooms them together, a click on a point makes it the anchor in all. Solid line: the anchor's positive. Dashed: the negative that the run's own strategy picks.${learnt ? " Ringed crosses: learned centres of classes; there the lines lead to the anchor's own and to the nearest other one." : ""}`);
     root.dataset.figures = [s.data?.curves, s.data?.agreement].filter((key) => s.figures.has(key)).length;
     setText(play, s.playing ? "Pause" : "Play");
     setText(stepText, `step ${s.clock.frames[s.frame]} / ${s.clock.frames.at(-1)}`);

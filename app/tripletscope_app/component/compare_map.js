@@ -12,7 +12,7 @@ import { createGlPoints } from "./map_gl.js";
 import { writeDiscs } from "./map_2d.js";
 import { createPixelPoints, paintsInSoftware } from "./map_pixels.js";
 import { frameShape, framesAround, paintClassNames, paintScaleBar, positionAt } from "./map_paint.js";
-import { centreSpots, paintCentres } from "./centres.js";
+import { centrePlace, centreSpots, paintCentres, placesCentres } from "./centres.js";
 import { handleMap } from "./map_hands.js";
 import { fileName, saveMenu } from "./chart_file.js";
 import { paintedBy } from "./snapshot.js";
@@ -141,6 +141,13 @@ export function createCompareMap({ state, actions, entry }) {
     const roleOf = (i) => (i === s.anchor ? "anchor" : i === picked?.positive ? "positive" : i === picked?.negative ? "picked" : "");
     const space = run.exact ? "exact" : "pca";
     const rows = Array.from({ length: run.n }, (_, i) => [run.name, run.strategy, step, sampleName(run, i), className(run, i), ...positionAt(ownSheet(run), frame(s), i), roleOf(i)]);
+    const own = ownSheet(run);
+    if (placesCentres(own)) {
+      run.class_names.forEach((name, label) => {
+        const [x, y] = centrePlace(own, frame(s), label);
+        if (Number.isFinite(x + y)) rows.push([run.name, run.strategy, step, "", String(name), x, y, "learned centre"]);
+      });
+    }
     return [["run", "strategy", "step", "id", "class", `x (${space})`, `y (${space})`, "role"], rows];
   }
 
@@ -186,10 +193,16 @@ export function createCompareMap({ state, actions, entry }) {
       const blocked = [[0, 0, size.width, 26], [0, size.height - 26, size.width / 2, size.height]];
       paintClassNames(pen, { sheet, frame: frame(s), screen, palette, theme: s.theme, blocked, wanted: null, lit: null, plain: false, width: size.width, height: size.height });
     }
-    const centres = centreSpots(sheet, t, view);
-    if (centres.length) paintCentres(pen, { spots: centres, palette, theme: s.theme, lit: null, size: 6 });
     const found = s.playing || s.dragging ? null : pickNow(s);
     const spot = screen(s.anchor);
+    const centres = centreSpots(sheet, t, view);
+    const learnt = found && learntFrom(found, entry.strategy);
+    const centreOf = (wanted) => centres.filter(({ label }) => label === wanted).map(({ x, y }) => [x, y])[0] ?? [NaN, NaN];
+    if (learnt) {
+      line(pen, spot, centreOf(learnt.own), s.theme.text, []);
+      line(pen, spot, centreOf(learnt.rival), markColour(entry.mark, s.theme.dark), [5, 3]);
+    }
+    paintCentres(pen, { spots: centres, palette, theme: s.theme, lit: null, size: 6 });
     if (found?.pick.kind === "pick") {
       line(pen, spot, screen(found.pick.positive), s.theme.text, []);
       line(pen, spot, screen(found.pick.negative), markColour(entry.mark, s.theme.dark), [5, 3]);

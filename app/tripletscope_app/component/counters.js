@@ -1,6 +1,6 @@
 // The numbers of the step, for the watched run large and for its rivals small. Loss comes last and in grey: each
 // strategy's loss is a mean over triplets of its own choosing, so the lower loss may be the worse model.
-import { h, percent, wholeNumber } from "./dom.js";
+import { h, percent, setText, wholeNumber } from "./dom.js";
 import { lastStepWith, lossWords, nearestFrame } from "./store.js";
 import { touches } from "./state.js";
 import { markIcon } from "./marks.js";
@@ -11,22 +11,29 @@ export function shortNumber(value) {
   return value >= 100 ? wholeNumber(value) : value.toFixed(value < 0.1 ? 3 : 2);
 }
 
+// A centre is no negative that could have been mined: "of all eligible triplets" would be a share of other things.
+const CENTRES_LEARNT = { title: "learnt from", meaning: "samples", text: wholeNumber, help: "samples that the loss set against the centre of their class and the nearest other one" };
 const COUNTERS = [
   { title: "R@1", meaning: "neighbour right", names: ["recall_at_1"], text: (v) => v.toFixed(2), help: "share of probe samples whose nearest neighbour has their class (their true class, where labels are known to be wrong)" },
   { title: "spread", meaning: "mean distance / margin", names: ["spread"], text: shortNumber, help: "mean pairwise distance in the batch, in margins" },
   { title: "violating", meaning: "gap < margin, in batch", names: ["violating_share"], text: percent, help: "share of all eligible triplets with gap < margin" },
   { title: "hard", meaning: "gap ≤ 0, in batch", names: ["hard_share"], text: percent, help: "share of all eligible triplets with gap ≤ 0" },
-  { title: "mined / eligible", meaning: "triplets", names: ["mined", "eligible"], text: (a, b) => `${wholeNumber(a)} / ${wholeNumber(b)}`, help: "triplets this strategy chose, of all it could have" },
+  { title: "mined / eligible", meaning: "triplets", names: ["mined", "eligible"], text: (a, b) => `${wholeNumber(a)} / ${wholeNumber(b)}`, help: "triplets this strategy chose, of all it could have", centres: CENTRES_LEARNT },
   { title: "false neg. / pos.", meaning: "truly wrong, of its picks", names: ["false_negative_share", "false_positive_share"], text: (a, b) => `${percent(a)} / ${percent(b)}`, help: "share of the picked negatives that are truly of the anchor's class, and of the picked positives that truly are not", truth: true },
   { title: "loss", meaning: "mean over its own picks", names: ["loss"], text: shortNumber, help: "mean over the triplets this strategy chose itself: not comparable between strategies", last: true },
 ];
+
+/** What a counter is called and means in a run. */
+function countedIn(run, counter) {
+  return (run.class_centres && counter.centres) || counter;
+}
 
 /** Text of a counter, and the step it is from when that is not the frame's own. */
 function counterOf(run, counter, frame) {
   const found = lastStepWith(run, counter.names[0], frame);
   if (!found) return { text: "–", note: "" };
   const values = counter.names.map((name) => run.seriesOf[name]?.[found.at]);
-  const text = values.every(Number.isFinite) ? counter.text(...values) : "–";
+  const text = values.every(Number.isFinite) ? countedIn(run, counter).text(...values) : "–";
   return { text, note: found.step === run.frames[frame] ? "" : `, step ${found.step}` };
 }
 
@@ -52,14 +59,15 @@ export function createCounters({ state }) {
   const cells = COUNTERS.map((counter) => {
     const value = h("div", { class: "ts-counter-value" });
     const rivals = h("div", { class: "ts-counter-rivals" });
+    const name = h("span", {}, counter.title);
     const note = h("span");
     const meaning = h("small", { class: "ts-counter-meaning" }, counter.meaning);
     const pointed = h("span", { class: "ts-counter-pointed", hidden: true });
     const element = h(
       "div", { class: "ts-counter", "data-last": counter.last ?? false, "data-name": counter.names[0], title: counter.help, hidden: Boolean(counter.truth) },
-      h("div", { class: "ts-counter-title ts-ellipsis" }, counter.title, note, pointed, meaning), value, rivals,
+      h("div", { class: "ts-counter-title ts-ellipsis" }, name, note, pointed, meaning), value, rivals,
     );
-    return { counter, element, note, meaning, pointed, value, rivals };
+    return { counter, element, name, note, meaning, pointed, value, rivals };
   });
   const element = h("section", { class: "ts-counters", "aria-label": "Numbers of this step" }, cells.map((cell) => cell.element));
 
@@ -85,12 +93,17 @@ export function createCounters({ state }) {
     if (!touches(changed, "frame", "run", "runs", "race", "theme")) return;
     const step = run.frames[s.frame];
     const others = s.race.filter((entry) => entry.digest !== s.run && s.runs[entry.digest]);
-    for (const { counter, element, note, meaning, value, rivals } of cells) {
+    for (const { counter, element: cell, name, note, meaning, value, rivals } of cells) {
       if (counter.last) {
         const own = lossWords(run.loss?.title);
         meaning.textContent = own ?? counter.meaning;
         const help = own ? `mean of the ${own} that this run trains with: not comparable between strategies` : counter.help;
-        if (element.title !== help) element.title = help;
+        if (cell.title !== help) cell.title = help;
+      }
+      if (counter.centres) {
+        const meant = countedIn(run, counter);
+        for (const [place, words] of [[name, meant.title], [meaning, meant.meaning]]) setText(place, words);
+        if (cell.title !== meant.help) cell.title = meant.help;
       }
       if (counter.title === "R@1") meaning.textContent = `${run.truth ? "truly right" : "neighbour right"}, chance ${chanceOf(run).toFixed(2)}`;
       const own = counterOf(run, counter, s.frame);

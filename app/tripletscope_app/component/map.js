@@ -13,7 +13,7 @@ import { badgeText, spaceMeaning, ownSheet, shownSheet } from "./space.js";
 import { colourMode, createInk, litClasses } from "./map_ink.js";
 import { className, sampleName } from "./store.js";
 import { centrePlace, centreSpots, centreUnder, createCentreKey, paintCentres, placesCentres } from "./centres.js";
-import { createLineLegend, paintLines, picksByNegative } from "./map_lines.js";
+import { createLineLegend, paintCentreLines, paintLines, picksByNegative } from "./map_lines.js";
 import { createClassList, createColourKey, createColourMenu, createFilterChip } from "./map_legend.js";
 import { createSpaceControl } from "./map_space.js";
 import { createCard, lostText, mapSentence, trueDistance } from "./map_words.js";
@@ -233,6 +233,7 @@ export function createMap({ state, actions, sprites }) {
         paintTrail(pen, { sheet, t: s.t, index, view, colour: s.theme.text, ground: s.theme.background });
       }
     }
+    if (centres.length) paintCentreLines(pen, s, { sheet, found, from: screen(s.anchor), spots: centres });
     if (centres.length) paintCentres(pen, { spots: centres, palette, theme: s.theme, lit: litClasses(s), plain: colourMode(s) !== "class" });
     pinned = placePins(paintLines(pen, s, { sheet, found, screen }), size);
     if (!collapsed) drawNames(pen, s, screen);

@@ -2,7 +2,7 @@
 // length is the distance; elsewhere its colour is the true distance, and a long line in a near colour shows the map's lie.
 import { h, svg } from "./dom.js";
 import { markColour, shapePath } from "./marks.js";
-import { distanceTo, pickOf } from "./answers.js";
+import { distanceTo, learntFrom, pickOf } from "./answers.js";
 import { rulerScale, tickText } from "./scale.js";
 import { rgba } from "./theme.js";
 import { rampColour } from "./map_ink.js";
@@ -84,6 +84,27 @@ export function paintLines(pen, s, { sheet, found, screen }) {
   }
   at(s.anchor, { size: 32, ring: text, weight: 3, round: true, side: (-3 * Math.PI) / 4 });
   return pins;
+}
+
+/** The anchor's ways to the two centres that it learns from, drawn as those to positive and negative are. */
+export function paintCentreLines(pen, s, { sheet, found, from, spots }) {
+  const strategy = found && s.strategies.find(({ name }) => name === found.run.strategy);
+  const learnt = strategy && learntFrom(found, strategy);
+  if (!learnt || !from.every(Number.isFinite)) return;
+  const { dark, text, background } = s.theme;
+  const chosen = strategy.name === s.lane;
+  const ends = [
+    { label: learnt.own, far: learnt.dap, style: { colour: text, weight: 1.8, dash: [] } },
+    { label: learnt.rival, far: learnt.dan, style: { colour: markColour(strategy.mark, dark), weight: 2.6, dash: strategy.mark?.dash ?? [] } },
+  ];
+  for (const { label, far, style } of ends) {
+    const spot = spots.find((each) => each.label === label);
+    if (!spot) continue;
+    const drawn = sheet.exact ? style : distanceStyle(rulerShare(found.run, far), dark);
+    pen.globalAlpha = chosen ? 1 : 0.4;
+    strokeLine(pen, from, [spot.x, spot.y], chosen ? drawn : { ...drawn, weight: 0.6 * drawn.weight }, chosen ? background : null);
+  }
+  pen.globalAlpha = 1;
 }
 
 /** Strategies that agree share a line's way; a small offset keeps each colour and dash visible. */

@@ -143,6 +143,8 @@ export function createPlane({ state, actions }) {
     if (strategy.granularity === "all") return `${strategy.title} learns from every triplet: the grey is its pick`;
     if (!aside.strategies.includes(strategy.name)) return `${strategy.title} was not recorded: what it would pick for this anchor`;
     if (!density?.total) return `${strategy.title}: no batch, no pick`;
+    const run = s.runs[s.run];
+    if (run.class_centres && strategy.name === run.strategy) return `${strategy.title} learns from centres of classes, which are no triplets of samples`;
     return picks.length ? `${wholeNumber(picks.length)} picked by ${strategy.title} in this step` : `${strategy.title} picked nothing in this step`;
   }
 

@@ -1,9 +1,10 @@
 // The sentence: strategy, pick, numbers, zone and loss in words. What it says is what a screen reader hears.
-import { decimalsFor, fixed, h, percent } from "./dom.js";
+import { decimalsFor, fixed, h, percent, setText, svg } from "./dom.js";
 import { className, classInWords, lossWords, shortName, trueClass, truthWords } from "./store.js";
 import { touches } from "./state.js";
 import { answerKey, chancesOf, currentAnswer, distanceTo, learntFrom, measure, pickOf } from "./answers.js";
-import { markIcon } from "./marks.js";
+import { classColour } from "./theme.js";
+import { centreIcon, markIcon } from "./marks.js";
 import { paintThumb, thumbElement } from "./sprite.js";
 import { outsidersOf, outsideWords } from "./ghosts.js";
 import { marginText } from "./margin_handle.js";
@@ -31,7 +32,7 @@ function tiny(value) {
   return value === 0 ? "0" : value.toExponential(1).replaceAll("-", "\u2212");
 }
 
-// Between centres of classes a zone is that of the two centres.
+// Between centres of classes a zone is that of the two centres, and not of a positive.
 const CENTRE_ZONE_MEANING = {
   hard: "nearer than its own",
   "semi-hard": "farther, within the margin",
@@ -87,10 +88,9 @@ function pickEquation(m, run, strategy) {
 
 /** A run that learns from centres of classes: whose they are, and the numbers of its loss. */
 function centreLines(run, strategy, m) {
-  const centre = (label) => [`the centre of ${classInWords(run, label)}`, "ts-strong"];
   return [
-    [[strategy.title, "ts-strong"], " learns from ", centre(m.own), ", its own, and ", centre(m.rival), ": ", zoneWord(m.zone), `, ${CENTRE_ZONE_MEANING[m.zone]}.`],
-    equationWords(m, run, { near: "d(a,own)", far: "d(a,other)", loss: "loss" }),
+    [[strategy.title, "ts-strong"], " learns from its own centre and ", [`the centre of ${classInWords(run, m.rival)}`, "ts-strong"], ": ", zoneWord(m.zone), `, ${CENTRE_ZONE_MEANING[m.zone]}.`],
+    equationWords(m, run, { near: "d(own)", far: "d(other)", loss: "loss" }),
   ];
 }
 
@@ -196,10 +196,16 @@ export function createSentence({ state, sprites }) {
   const third = h("p", { class: "ts-sentence-third" });
   const trio = ["anchor", "positive", "negative"].map((role) => {
     const thumb = thumbElement("span", { class: "ts-thumb" });
-    return { role, thumb, figure: h("figure", { class: "ts-trio", "data-role": role }, thumb, h("figcaption", {}, role)) };
+    const [mark, caption] = [h("span", { class: "ts-trio-centre", "aria-hidden": "true" }), h("figcaption", {}, role)];
+    return { role, thumb, mark, caption, figure: h("figure", { class: "ts-trio", "data-role": role }, thumb, mark, caption) };
   });
   const live = h("div", { class: "ts-sentence-words", "aria-live": "polite", "aria-atomic": "true" }, first, second, third);
   const element = h("section", { class: "ts-sentence", "aria-label": "In words" }, h("div", { class: "ts-trios" }, trio.map((t) => t.figure)), live);
+  // Words that need a line more than there is room for, with a wide font say, are set smaller and not cut.
+  const fitting = new ResizeObserver(() => {
+    if (live.clientHeight > element.clientHeight) element.toggleAttribute("data-tight", true);
+  });
+  fitting.observe(live);
   const said = new Map();
 
   /** Unchanged words must not be announced again, nor laid out again. */
@@ -207,6 +213,7 @@ export function createSentence({ state, sprites }) {
     const text = JSON.stringify(words) + (icon ? icon.outerHTML : "");
     if (said.get(line) === text) return;
     said.set(line, text);
+    element.toggleAttribute("data-tight", false);
     line.replaceChildren(...(icon ? [icon] : []), ...spans(words));
   }
 
@@ -249,11 +256,22 @@ export function createSentence({ state, sprites }) {
       isNegative ? looked : isPositive ? null : pick.negative ?? null,
     ];
     say(lines, preview || !strategy ? null : markIcon(strategy.mark, s.theme.dark, 16), asideLine(s, found, shown, preview ? null : strategy ?? null));
-    showTrio(shown, run);
+    showTrio(shown, run, preview || !strategy ? null : learntFrom(found, strategy), s.theme);
   });
 
-  function showTrio(samples, run) {
-    trio.forEach(({ thumb, figure }, i) => {
+  /** `learnt`: centres in the place of positive and negative, which have no picture: the marks of the map. */
+  function showTrio(samples, run, learnt = null, theme = null) {
+    trio.forEach(({ role, thumb, figure, caption, mark }, i) => {
+      const centre = learnt && i ? [learnt.own, learnt.rival][i - 1] : null;
+      setText(caption, centre === null ? role : i === 1 ? "its centre" : "the other");
+      figure.toggleAttribute("data-centre", centre !== null);
+      if (centre !== null) {
+        mark.replaceChildren(svg("svg", { width: 34, height: 34, viewBox: "-17 -17 34 34" }, centreIcon(classColour(centre, run.class_names.length, theme.dark), theme.background, { size: 13 })));
+        figure.title = `the learned centre of ${classInWords(run, centre)}`;
+        figure.toggleAttribute("data-none", false);
+        figure.toggleAttribute("data-wrong", false);
+        return;
+      }
       const sample = samples[i];
       figure.toggleAttribute("data-none", sample === null);
       const truth = sample === null ? null : trueClass(run, sample);
@@ -263,5 +281,5 @@ export function createSentence({ state, sprites }) {
     });
   }
 
-  return { element, stop() {} };
+  return { element, stop: () => fitting.disconnect() };
 }

@@ -93,7 +93,12 @@ export function createSprites(onready) {
 
 /** Up to three characters that stand for a sample without a picture: "class 87" -> 87, "red fox" -> rf, "cat" -> ca. */
 export function initialsOf(run, index) {
-  const name = className(run, index).trim();
+  return initialsOfName(className(run, index));
+}
+
+/** The same for the name of a class. */
+export function initialsOfName(text) {
+  const name = String(text).trim();
   const number = name.match(/\d{1,3}$/);
   if (number) return number[0];
   const words = name.split(/\s+/);

@@ -195,7 +195,11 @@ export function createStrip({ state, actions, sprites }) {
     const run = s.runs[s.run];
     const columns = ["run", "trained with", "anchor", "strategy", "step", "kind", "positive", "negative", "class of negative", unitOf(run, "d(a,p)"), unitOf(run, "d(a,n)"), unitOf(run, "gap"), "zone", "loss"];
     const about = [run.name, run.strategy, sampleName(run, s.anchor)];
-    const told = (cell) => (cell.kind === "pick" ? [sampleName(run, cell.positive), sampleName(run, cell.negative), className(run, cell.negative), cell.dap, cell.dan, cell.gap, cell.zone, cell.loss] : Array(8).fill(null));
+    const numbers = ({ dap, dan, gap, zone, loss }) => [dap, dan, gap, zone, loss];
+    const told = (cell) => {
+      if (cell.kind === "pick") return [sampleName(run, cell.positive), sampleName(run, cell.negative), className(run, cell.negative), ...numbers(cell)];
+      return cell.kind === "centre" ? [null, null, String(run.class_names[cell.rival] ?? cell.rival), ...numbers(cell)] : Array(8).fill(null);
+    };
     return [columns, (rows ?? []).flatMap(({ strategy, cells }) => cells.map((cell, i) => [...about, strategy.name, run.frames[i], cell.kind, ...told(cell)]))];
   }
 

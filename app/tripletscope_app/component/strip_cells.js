@@ -1,10 +1,14 @@
 // The film strip as numbers: one row per strategy, one cell per recorded frame, all for one anchor and one positive.
-import { measure, pickOf } from "./answers.js";
+import { learntFrom, measure, pickOf } from "./answers.js";
+import { notHereWords } from "./lane_names.js";
 
-/** A cell without a pick says why: "all" (every negative), "abstains", or "missing" (the engine gave no answer). */
+/** A cell without a pick says why: "all" (every negative), "abstains", or "missing" (the engine gave no answer). A cell of
+ * kind "centre" has two centres of classes, `own` and `rival`, in the place of positive and negative. */
 function stripCell(found, strategy, at) {
   const { run, answer, positive } = found;
   if (at === undefined) return { kind: "missing" };
+  const learnt = learntFrom({ run, answer, at }, strategy);
+  if (learnt) return { kind: "centre", ...learnt };
   const pick = pickOf(answer, at, strategy, positive);
   if (pick.kind === "pick") return { ...pick, ...measure(answer, at, pick.positive, pick.negative, run) };
   if (pick.kind !== "all") return pick;
@@ -13,11 +17,12 @@ function stripCell(found, strategy, at) {
   return { kind: "all", counts, total: answer.negatives.length };
 }
 
-/** [{strategy, cells}] in the order of the lanes; `cells` has one entry per frame of the run. */
+/** [{strategy, cells, reason}] in the order of the lanes; `cells` has one entry per frame of the run, `reason` is why a
+ * row that is "missing" at every frame is empty. */
 export function stripRows(found, strategies) {
   const { run, answer } = found;
   const ats = run.frames.map((step) => answer.frameOf.get(step));
-  return strategies.map((strategy) => ({ strategy, cells: ats.map((at) => stripCell(found, strategy, at)) }));
+  return strategies.map((strategy) => ({ strategy, cells: ats.map((at) => stripCell(found, strategy, at)), reason: notHereWords(answer, strategy) }));
 }
 
 /** How often a row picks whom the trainer picks, {same, of}; null where that cannot be said.
@@ -36,14 +41,16 @@ export function stripAgreement(row, trainer) {
   return of ? { same, of } : null;
 }
 
-/** Stretches of neighbouring frames with the same pick: [{from, to, negative}], both ends included. */
+/** Stretches of neighbouring frames with the same pick: [{from, to, negative}], both ends included; of the same centre
+ * {from, to, rival}. */
 export function stripSpans(cells) {
   const spans = [];
   cells.forEach((cell, i) => {
     const last = spans.at(-1);
-    if (cell.kind !== "pick") return;
-    if (last && last.to === i - 1 && last.negative === cell.negative) last.to = i;
-    else spans.push({ from: i, to: i, negative: cell.negative });
+    const who = { pick: { negative: cell.negative }, centre: { rival: cell.rival } }[cell.kind];
+    if (!who) return;
+    if (last && last.to === i - 1 && last.negative === who.negative && last.rival === who.rival) last.to = i;
+    else spans.push({ from: i, to: i, ...who });
   });
   return spans;
 }

@@ -1,6 +1,7 @@
 // Drawing the film strip. Neighbouring frames with the same negative are one shot with one picture; a single frame shows
 // its picture where the column has room, else its class as colour and short name. The border is always the zone.
-import { initialsOf } from "./sprite.js";
+import { initialsOf, initialsOfName } from "./sprite.js";
+import { paintCentre } from "./centres.js";
 import { rgba } from "./theme.js";
 import { stripSpans } from "./strip_cells.js";
 import { pathOf } from "./svg_pen.js";
@@ -46,6 +47,22 @@ function paintStripFace(pen, look, negative, x, y, width, height) {
   );
 }
 
+/** The centre of a class in a box: its mark, and beside it the short name of the class where there is room. */
+function paintStripCentre(pen, look, rival, x, y, width, height) {
+  const size = Math.min(8, width / 2 - 1, height / 2 - 1);
+  if (size < 2.5) return;
+  const text = initialsOfName(look.run.class_names[rival] ?? rival);
+  pen.font = `650 13px ${look.theme.font}`;
+  const wide = width > 2 * size + 12 + 8 * text.length;
+  const middle = x + width / 2 - (wide ? 4 + 4 * text.length : 0);
+  paintCentre(pen, { x: middle, y: y + height / 2, colour: look.palette[rival], ground: look.theme.background, size });
+  if (!wide) return;
+  pen.textAlign = "left";
+  pen.fillStyle = look.theme.text;
+  pen.fillText(text, middle + size + 5, y + height / 2 + 0.5);
+  pen.textAlign = "center";
+}
+
 /** A cell of batch-all: the shares of the three zones, hard at the bottom. */
 function paintStripShares(pen, look, cell, x, y, width, height) {
   let bottom = y + height;
@@ -64,12 +81,12 @@ function paintStripNobody(pen, look, x, y, width, height) {
   pen.fillRect(x + width / 2 - Math.min(4, width * 0.3), y + height / 2 - 0.75, Math.min(8, width * 0.6), 1.5);
 }
 
-/** A strategy that cannot work in this space; the line below the strip says why. */
-function paintStripReason(pen, look, row, box) {
+/** A strategy that has no single pick here, in the words of its lane. */
+function paintStripReason(pen, look, reason, row, box) {
   pen.font = `italic 13px ${look.theme.font}`;
   pen.fillStyle = look.muted;
   pen.textAlign = "left";
-  pen.fillText("not available in this space", box.gutter, (row + 0.5) * box.rowHeight);
+  pen.fillText(reason, box.gutter, (row + 0.5) * box.rowHeight);
   pen.textAlign = "center";
 }
 
@@ -94,8 +111,8 @@ export function paintStrip(pen, rows, box, look) {
   pen.textBaseline = "middle";
   pen.imageSmoothingEnabled = !look.run.thumb?.pixelated;
   const gap = box.column > 6 ? STRIP_CELL_GAP : 0.5;
-  rows.forEach(({ cells }, row) => {
-    if (cells.every((cell) => cell.kind === "missing")) return paintStripReason(pen, look, row, box);
+  rows.forEach(({ cells, reason }, row) => {
+    if (cells.every((cell) => cell.kind === "missing")) return paintStripReason(pen, look, reason, row, box);
     const top = row * box.rowHeight + 3;
     const height = box.rowHeight - 6;
     const width = wide ? Math.min(box.column - gap, box.rowHeight + 4) : box.column - gap;
@@ -105,10 +122,10 @@ export function paintStrip(pen, rows, box, look) {
         stripHatch(hatching, x, top, width, height);
         paintStripNobody(pen, look, x, top, width, height);
       } else if (cell.kind === "all") paintStripShares(pen, look, cell, x, top, width, height);
-      else if (cell.kind === "pick") {
+      else if (cell.kind === "pick" || cell.kind === "centre") {
         if (!wide) {
           pen.globalAlpha = STRIP_CLASS_TINT;
-          pen.fillStyle = look.palette[look.run.label[cell.negative]];
+          pen.fillStyle = look.palette[cell.rival ?? look.run.label[cell.negative]];
           pen.fillRect(x, top, width, height);
           pen.globalAlpha = 1;
           // Above and below only: left and right the same film goes on.
@@ -116,7 +133,8 @@ export function paintStrip(pen, rows, box, look) {
           borders[cell.zone].rect(x, top + height - 1, width, 0);
         } else {
           borders[cell.zone].rect(x + 1, top + 1, width - 2, height - 2);
-          paintStripFace(pen, look, cell.negative, x + 3, top + 3, width - 6, height - 6);
+          if (cell.kind === "centre") paintStripCentre(pen, look, cell.rival, x + 3, top + 3, width - 6, height - 6);
+          else paintStripFace(pen, look, cell.negative, x + 3, top + 3, width - 6, height - 6);
         }
       }
     });
@@ -141,17 +159,18 @@ export function paintStrip(pen, rows, box, look) {
 /** In narrow columns: a picture wherever a shot has room for it, else the short name. */
 function paintStripSpans(pen, cells, box, look, top, height) {
   const { run, sheet } = look;
-  for (const { from, to, negative } of stripSpans(cells)) {
+  for (const { from, to, negative, rival } of stripSpans(cells)) {
     const width = (to - from + 1) * box.column - STRIP_CELL_GAP;
     const x = box.left(from) + STRIP_CELL_GAP / 2;
     if (from < to) {
       // The seams inside a span close: it reads as one long shot.
       pen.globalAlpha = STRIP_CLASS_TINT;
-      pen.fillStyle = look.palette[run.label[negative]];
+      pen.fillStyle = look.palette[rival ?? run.label[negative]];
       for (let i = from + 1; i <= to; i++) pen.fillRect(box.left(i) - STRIP_CELL_GAP / 2, top - 3, STRIP_CELL_GAP, height + 6);
       pen.globalAlpha = 1;
     }
-    if (sheet && width >= STRIP_PICTURE) {
+    if (rival !== undefined) paintStripCentre(pen, look, rival, x, top + 2, width, height - 4);
+    else if (sheet && width >= STRIP_PICTURE) {
       const size = Math.min(width - 2, height);
       const times = Math.max(1, Math.floor(width / STRIP_REPEAT));
       for (let i = 0; i < times; i++) {
@@ -186,8 +205,9 @@ export function paintStripColumn(pen, rows, frame, { width, rowHeight }, look) {
     const [x, y] = [(width - size) / 2, row * rowHeight + (rowHeight - size) / 2];
     if (cell.kind === "abstains") paintStripNobody(pen, look, x, y, size, size);
     else if (cell.kind === "all") paintStripShares(pen, look, cell, x + 3, y + 1, size - 6, size - 2);
-    else if (cell.kind === "pick") {
-      paintStripFace(pen, look, cell.negative, x + 3, y + 3, size - 6, size - 6);
+    else if (cell.kind === "pick" || cell.kind === "centre") {
+      if (cell.kind === "centre") paintStripCentre(pen, look, cell.rival, x + 3, y + 3, size - 6, size - 6);
+      else paintStripFace(pen, look, cell.negative, x + 3, y + 3, size - 6, size - 6);
       pen.strokeStyle = look.zone[cell.zone];
       pen.lineWidth = 2.4;
       pen.setLineDash(STRIP_DASHES[cell.zone]);

@@ -1,6 +1,6 @@
 // What the film strip says in words, for the line below it and for screen readers.
 import { decimalsFor, fixed } from "./dom.js";
-import { sampleName } from "./store.js";
+import { classInWords, sampleName } from "./store.js";
 import { calmName } from "./plane_words.js";
 
 /** "this 7, hard, gap −0.41": a cell without its step and its strategy. `why`: what keeps the strategy out of this space. */
@@ -12,6 +12,7 @@ export function cellWords(run, cell, why = null) {
     return `all ${total} negatives: ${counts.hard} hard, ${counts["semi-hard"]} semi-hard, ${counts.easy} easy`;
   }
   const digits = decimalsFor(cell.dap, cell.dan);
+  if (cell.kind === "centre") return `the centre of ${classInWords(run, cell.rival)}, ${cell.zone}, gap ${fixed(cell.gap, digits)} to its own centre`;
   const own = cell.own ? ", own positive" : "";
   return `this ${calmName(run, cell.negative)}, ${cell.zone}, gap ${fixed(cell.gap, digits)}${own}`;
 }
@@ -29,6 +30,7 @@ export function columnWords(run, rows, frame) {
     const cell = cells[frame];
     if (cell.kind === "pick") return `${strategy.title} picks ${calmName(run, cell.negative)} (${cell.zone})`;
     if (cell.kind === "all") return `${strategy.title} uses all ${cell.total}`;
+    if (cell.kind === "centre") return `${strategy.title} learns from the centre of ${classInWords(run, cell.rival)} (${cell.zone})`;
     return cell.kind === "abstains" ? `${strategy.title} abstains` : `${strategy.title} has no answer`;
   });
   return `At step ${run.frames[frame]}: ${parts.join("; ")}.`;
