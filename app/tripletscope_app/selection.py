@@ -221,6 +221,8 @@ def cast_of(
     of its content: the view says which cast it means, and the page has it already.
     """
     same = "Same data, same start, same batches; only the choice of negative differs."
+    if any(run.filters != runs[0].filters for run in runs):
+        same = "Same data, same start, same batches; only the choice of negative and its filter differ."
     how = "the recorded training, frame by frame" if runs[0].state == "finished" else runs[0].state_text
     told = {
         "title": "Who should this {anchor} learn from?",  # the browser names it, at the instant of a click

@@ -16,6 +16,8 @@ from tripletscope.zones import ZONES, zone_codes_numpy
 def candidates(run: Run, packed: Mapping[str, Any], step: int, positive: int | None) -> pd.DataFrame:
     """The candidates of an anchor by distance: id, class, role, d, gap, zone, and which strategies pick it.
 
+    In a run that was filtered it also says which negatives were, for this positive and the strategy that trained.
+
     Args:
         run: the run that is looked at.
         packed: its answer for the anchor, of `pack_answer`; gap and zone are those of its margin.
@@ -33,6 +35,7 @@ def candidates(run: Run, packed: Mapping[str, Any], step: int, positive: int | N
             if picks[place][column] >= 0:
                 pickers[negatives[picks[place][column]]].append(name)
     rows = np.asarray(run.probe_rows)
+    floor = answer["floors"][place][column] if answer["filtered"] and positives else None
     table = []
     for member in members[1:]:
         row = int(rows[member])
@@ -49,6 +52,7 @@ def candidates(run: Run, packed: Mapping[str, Any], step: int, positive: int | N
                 "gap": None if gap is None else float(gap),
                 "zone": zone,
                 "picked by": ", ".join(pickers.get(member, [])),
+                **({} if floor is None else {"filtered": member in pickers and bool(distance[member] < floor)}),
             }
         )
     return pd.DataFrame(table).sort_values("distance", ignore_index=True)

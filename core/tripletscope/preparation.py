@@ -294,7 +294,7 @@ def choose_loss(strategy: Strategy, config: TrainConfig) -> Loss:
     if chosen.centres and strategy.loss != chosen.name:
         raise SettingError(
             f"{whose[0].upper()}{whose[1:]} learns from centres and from nobody's picks, so it goes with the "
-            f"strategy of that name only: use --strategy {chosen.name}, or {otherwise}."
+            f"strategy of that name only: {otherwise}, or use --strategy {chosen.name}."
         )
     if chosen.second and not strategy.second:
         raise SettingError(f"{strategy.name!r} picks no second negatives, which {whose} needs: {otherwise}.")

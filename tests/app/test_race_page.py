@@ -17,10 +17,11 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 from tests.app.test_racing import FAKE
 
-from tripletscope import datasets
+from tripletscope import datasets, strategies
 from tripletscope.composition import parse
 from tripletscope.config import TrainConfig
 from tripletscope.errors import DataError
+from tripletscope.losses import LOSSES
 from tripletscope.store.reader import Run
 from tripletscope_app import widgets
 from tripletscope_app.racing import check, chips, flaw_pictures, form, office, pictures_zip, presets, view
@@ -265,6 +266,12 @@ TOY = {
         ({"filter": ["perc-pos=7"], "normalize": True}, ["random"], "filter", "“Filter”: The share of the filter"),
         ({"filter": ["perk-pos=0.9"], "normalize": True}, ["random"], "filter", "perc-pos"),
         ({"filter": ["perc-pos=0.9"], "normalize": True}, ["hard-aware"], "filter", "no meaning for 'hard-aware'"),
+        ({"loss": "sct"}, ["random"], "normalize", "needs embeddings of length 1: switch on “Normalise”"),
+        ({"loss": "quadruplet"}, ["semi-hard", "quadruplet"], "loss", "'semi-hard' picks no second negatives"),
+        ({"loss": "triplet-center"}, ["random"], "loss", "of that name only: choose “Loss” triplet, or use"),
+        ({"loss": "sct", "normalize": True}, ["batch-all"], "loss", "one of listed picks: choose “Loss” triplet"),
+        ({"loss": "sct", "normalize": True, "soft_margin": True}, ["random"], "soft_margin", "has no soft form"),
+        ({"loss": "triplets"}, ["random"], "loss", "quadruplet"),
         ({}, [], "strategy", "at least one"),
     ],
 )
@@ -347,6 +354,51 @@ def test_filters_stand_in_the_form_and_in_the_address(asked, yard):
     assert not app.exception
     assert asked["questions"][-1][0]["filter"] == []
     assert "filter" not in app.query_params
+
+
+def test_the_loss_is_each_strategys_own_until_one_is_chosen(asked, yard, monkeypatch):
+    cards = [strategies.get(name).describe() for name in ("random", "semi-hard", "quadruplet", "sct")]
+    losses = {"triplet": "Triplet", "sct": "Selectively contrastive", "quadruplet": "Quadruplet"}
+    monkeypatch.setitem(ANSWER, "choices", {**ANSWER["choices"], "strategies": cards, "losses": losses})
+    app = AppTest.from_function(page, default_timeout=WAIT)
+    app.query_params["v"] = "1"
+    app.query_params["strategies"] = "random.quadruplet.sct"
+    app.run()
+    assert "loss" not in asked["questions"][-1][0], "so each trains with its own"
+    field = app.selectbox(key=view.widget_key(view.LOSS))
+    assert field.value is None
+    own = "Of their own: Selectively contrastive, Quadruplet. The others: Triplet."
+    assert own in [text.value for text in app.text]
+    field.select("quadruplet").run()
+    assert asked["questions"][-1][0]["loss"] == "quadruplet"
+    assert app.query_params["loss"] == "quadruplet"
+    assert own not in [text.value for text in app.text]
+    asked["refusals"].append(("loss", "'random' picks no second negatives, which the loss 'quadruplet' needs."))
+    app.number_input(key=view.widget_key(view.STEPS)).set_value(50).run()
+    assert "'random' picks no second negatives, which the loss 'quadruplet' needs." in [text.value for text in app.text]
+    asked["refusals"].clear()
+    app.selectbox(key=view.widget_key(view.LOSS)).set_value(None).run()
+    assert "loss" not in asked["questions"][-1][0]
+    assert "loss" not in app.query_params
+    app.selectbox(key=view.widget_key(view.LOSS)).select("sct").run()
+    app.button(key="race.preset.0").click().run()
+    assert not app.exception
+    assert "loss" not in asked["questions"][-1][0], "a preset begins with what its race had"
+
+
+def test_a_link_with_a_loss_that_is_not_there_shows_it_to_be_refused(asked, yard):
+    app = AppTest.from_function(page, default_timeout=WAIT)
+    app.query_params["v"] = "1"
+    app.query_params["loss"] = "theirs"
+    app.run()
+    assert not app.exception
+    assert app.selectbox(key=view.widget_key(view.LOSS)).value == "theirs"
+    assert asked["questions"][-1][0]["loss"] == "theirs"
+
+
+def test_what_can_be_chosen_has_every_loss():
+    assert check.choices()["losses"]["quadruplet"] == "Quadruplet"
+    assert list(check.choices()["losses"]) == [loss.name for loss in LOSSES]
 
 
 def test_a_recorded_filter_comes_back_as_a_preset():

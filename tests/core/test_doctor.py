@@ -221,6 +221,16 @@ def test_the_reason_for_an_empty_catch_is_told(tmp_path: Path) -> None:
     assert met.step == empty.step == uncounted.step == 59  # 20 steps back to the last pick
 
 
+@pytest.mark.parametrize(("taken", "blamed"), [(260, True), (100, False)])
+def test_a_filter_that_leaves_nothing_to_mine_is_named(tmp_path: Path, taken: int, blamed: bool) -> None:
+    none, rest = [90] * 40 + [0] * 80, [6] * 40 + [96] * 80
+    run = with_series(tmp_path / "run", mined=none, active=none, abstained=rest, filtered=taken, **COUNTS)
+    found = only(run, "nothing-to-mine")
+    assert (f"the filter took {taken / 10:.1f}% of all eligible triplets" in found.evidence) == blamed
+    assert found.remedy.startswith("Try a weaker filter first, or none. ") == blamed
+    assert found.numbers["filtered_share"] == taken / 1000
+
+
 def test_a_miner_of_ones_own_is_measured_by_its_largest_catch(tmp_path: Path) -> None:
     mined = [50] * 30 + [0] * 80
     run = with_series(tmp_path / "run", {"training": "own"}, mined=mined, active=mined, **COUNTS)

@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 from tests.core.batches import MARGINS, unit_batches
 
 from tripletscope import Recorder, Run, datasets, strategies
+from tripletscope.analysis.answer import pack_answer, unpack_answer
+from tripletscope.analysis.comparison import grouped
+from tripletscope.analysis.counterfactual import anchor_answer
 from tripletscope.batch import Batch
 from tripletscope.cli import main
 from tripletscope.config import TrainConfig, as_arguments, differences
@@ -348,18 +351,20 @@ def test_a_loop_of_ones_own_can_say_what_it_filtered(tmp_path: Path) -> None:
 
 
 def test_the_ruler_of_a_filtered_run_shows_what_it_could_pick(tmp_path: Path) -> None:
-    from tripletscope.analysis.counterfactual import anchor_answer
-
     config = replace(NOISY, strategy="hardest", shadow=("easy",), filter={"perc-pos": 0.8})
     record(config, datasets.load("digits"), tmp_path / "run")
     run = Run.open(tmp_path / "run")
     answer = anchor_answer(run, 0)
+    back = unpack_answer(pack_answer(answer), run)
+    assert back["filtered"] == answer["filtered"] == "hardest"
+    assert np.array_equal(back["floors"], answer["floors"])
     d, places = answer["distances"], {c: at for at, c in enumerate(answer["candidates"])}
     checked = 0
     for f in range(len(answer["frames"])):
         for place, positive in enumerate(answer["positives"]):
             floor = filters.floors(run.filters, d[f, [places[positive]]], run.distance)[0]
             far = d[f, [places[n] for n in answer["negatives"]]]
+            assert answer["floors"][f, place] == floor
             pick = int(answer["picks"]["hardest"][f, place])
             if not (far >= floor).any():
                 assert pick == -1
@@ -368,3 +373,26 @@ def test_the_ruler_of_a_filtered_run_shows_what_it_could_pick(tmp_path: Path) ->
             checked += int(far.argmin() != pick)
     assert checked, "somewhere the nearest was filtered"
     assert (answer["picks"]["batch-hard"][:, 0] >= 0).all(), "who did not train sees all negatives"
+
+
+def test_a_filter_of_a_package_that_is_gone_takes_nothing_else_with_it(tmp_path: Path) -> None:
+    record(replace(NOISY, filter={"perc-pos": 0.9}), datasets.load("digits"), tmp_path / "run")
+    place = tmp_path / "run" / "config.json"
+    place.write_text(place.read_text(encoding="utf-8").replace("perc-pos", "theirs"), encoding="utf-8")
+    run = Run.open(tmp_path / "run")
+    answer = anchor_answer(run, 0)
+    assert "theirs" in answer["not_applicable"]["semi-hard"]
+    assert "batch-hard" in answer["picks"]
+    assert answer["filtered"] is None
+
+
+def test_runs_that_differ_in_their_filter_are_told_apart(tmp_path: Path) -> None:
+    runs = []
+    for name, chosen in (("none", {}), ("perc", {"perc-pos": 0.9}), ("both", {"perc-pos": 0.9, "topk-abs": 0.7})):
+        record(replace(NOISY, steps=1, filter=chosen), datasets.load("digits"), tmp_path / name)
+        runs.append(Run.open(tmp_path / name))
+    assert [group.title for group in grouped(runs)] == [
+        "Semi-hard, no filter",
+        "Semi-hard, filter perc-pos 0.9",
+        "Semi-hard, filter perc-pos 0.9 and topk-abs 0.7",
+    ]

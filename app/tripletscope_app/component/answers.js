@@ -18,6 +18,8 @@ function inflateText(base64) {
  * negatives, frames (steps), picks[strategy] (frames x positives: place of the negative, -1 = abstains),
  * own_positive[strategy] (per frame: place of the positive that the strategy brings along), probabilities[strategy]
  * (frames x positives x negatives, a row's largest is 255), not_applicable[strategy] and fallback[strategy] (texts);
+ * filtered where a filter of the run took negatives from the strategy that trained: {strategy, floors (frames x positives:
+ * the least distance at which it may take one)};
  * centres where the run learned some: {labels, distances}, for each frame that of the anchor's class and then the nearest. */
 export function decodeAnswer(raw) {
   const blob = parseBlob(inflateText(raw.z));
@@ -36,6 +38,7 @@ export function decodeAnswer(raw) {
     ulps: blob.ulps ?? null, // by how many float32 numbers the engine's square roots differ from ours; nearly all 0
     crowd: blob.ticks ? { count: blob.others, ticks: blob.ticks, hardest: blob.hardest, nearest: blob.nearest, farthest: blob.farthest, closer: blob.closer } : null,
     centres: blob.centre_label ? { labels: blob.centre_label, distances: blob.centre_distance } : null,
+    filtered: blob.filtered ? { strategy: blob.filtered, floors: blob.floors } : null,
     space: null, // the run, for whoever takes distances from its frames
     column: new Map(candidates.map((sample, i) => [sample, i])),
     frameOf: new Map(frames.map((step, i) => [step, i])),
@@ -182,12 +185,24 @@ export function learntFrom({ run, answer, at }, strategy) {
   return { own: there.own.label, rival: there.rival.label, ...gapNumbers(there.own.distance, there.rival.distance, run) };
 }
 
+/** What a filter of the run left to the strategy that trained, for one positive: {floor, left (negatives), taken (how many)};
+ * null for every other strategy, and in a run without a filter. */
+export function filteredFor(answer, at, strategy, positive) {
+  if (!answer.filtered || answer.filtered.strategy !== strategy?.name) return null;
+  const floor = answer.filtered.floors[at * answer.positives.length + answer.positives.indexOf(positive)];
+  const left = answer.negatives.filter((negative) => distanceTo(answer, at, negative) >= floor);
+  return { floor, left, taken: answer.negatives.length - left.length };
+}
+
 /** What a strategy does with this anchor and positive at one frame of the answer.
  *
- * kind: "pick" {positive, negative, own}, "all", "abstains", or "missing" where the engine gave no answer. `own` is true
- * where the strategy brought its own positive, and it is not the chosen one. */
+ * kind: "pick" {positive, negative, own}, "all" {negatives}, "abstains", or "missing" where the engine gave no answer.
+ * `own` is true where the strategy brought its own positive, and it is not the chosen one. */
 export function pickOf(answer, at, strategy, positive) {
-  if (strategy.granularity === "all") return { kind: "all" };
+  if (strategy.granularity === "all") {
+    const negatives = filteredFor(answer, at, strategy, positive)?.left ?? answer.negatives;
+    return negatives.length || !answer.negatives.length ? { kind: "all", negatives } : { kind: "abstains" };
+  }
   const picks = answer.picks[strategy.name];
   if (!picks) return { kind: "missing" };
   const row = answer.positives.indexOf(positive);

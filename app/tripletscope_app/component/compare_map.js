@@ -265,7 +265,7 @@ export function createCompareMap({ state, actions, entry }) {
     if (learnt) return `learns from the centres of ${classInWords(run, learnt.own)} and ${classInWords(run, learnt.rival)}: ${learnt.zone}, gap ${fixed(learnt.gap, decimalsFor(learnt.gap))}`;
     const reason = found.answer.not_applicable?.[entry.strategy.name];
     if (reason) return `${entry.strategy.title} has no pick here: ${reason.replace(/\.$/, "")}.`;
-    if (pick.kind === "all") return `${entry.strategy.title} takes every negative.`;
+    if (pick.kind === "all") return `${entry.strategy.title} takes every negative${pick.negatives.length < found.answer.negatives.length ? " that its filter left" : ""}.`;
     if (pick.kind === "abstains") return `${entry.strategy.title} abstains for this anchor and positive.`;
     if (pick.kind !== "pick") return "Nobody can ask this strategy again.";
     const { zone, gap } = measure(found.answer, found.at, pick.positive, pick.negative, found.run);

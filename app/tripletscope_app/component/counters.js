@@ -37,6 +37,13 @@ function counterOf(run, counter, frame) {
   return { text, note: found.step === run.frames[frame] ? "" : `, step ${found.step}` };
 }
 
+/** How many eligible triplets a filter took at the step of "mined"; null in a run without one. */
+function filteredAt(run, frame) {
+  const found = run.filter === undefined ? null : lastStepWith(run, "mined", frame);
+  const taken = found ? run.seriesOf.filtered?.[found.at] : NaN;
+  return Number.isFinite(taken) ? taken : null;
+}
+
 const chances = new WeakMap();
 
 /** R@1 of a random order: how often another sample, drawn blindly, has the class of the first. */
@@ -104,6 +111,12 @@ export function createCounters({ state }) {
         const meant = countedIn(run, counter);
         for (const [place, words] of [[name, meant.title], [meaning, meant.meaning]]) setText(place, words);
         if (cell.title !== meant.help) cell.title = meant.help;
+      }
+      if (counter.names[0] === "mined") {
+        const taken = filteredAt(run, s.frame);
+        meaning.textContent = taken === null ? counter.meaning : `${wholeNumber(taken)} filtered`;
+        const help = taken === null ? counter.help : `${counter.help}; ${wholeNumber(taken)} of these were filtered${run.filter ? ` by ${run.filter}` : ""}, so it could not`;
+        if (element.title !== help) element.title = help;
       }
       if (counter.title === "R@1") meaning.textContent = `${run.truth ? "truly right" : "neighbour right"}, chance ${chanceOf(run).toFixed(2)}`;
       const own = counterOf(run, counter, s.frame);

@@ -1,7 +1,7 @@
 // The lanes as a list of buttons: names, who trains, who agrees, and scrolling where there are more than fit.
 import { clamp, fixed, h, setText } from "./dom.js";
 import { classInWords, lossWords, shortName } from "./store.js";
-import { learntFrom, measure, pickOf } from "./answers.js";
+import { filteredFor, learntFrom, measure, pickOf } from "./answers.js";
 import { markColour, markIcon } from "./marks.js";
 import { lanesInView } from "./ruler_layout.js";
 import { termsOf } from "./terms.js";
@@ -42,12 +42,14 @@ function laneSays(found, strategy, trains, agrees, training) {
     else if (asksStill(answer, strategy)) said.push("the engine is being asked");
     else if (pick.kind === "missing") said.push(`not available here: ${answer.not_applicable?.[strategy.name] ?? strategy.unavailable ?? "no answer in this space"}`);
     else if (pick.kind === "abstains") said.push(abstainWords(answer, strategy, run));
-    else if (pick.kind === "all") said.push(`uses all ${answer.negatives.length} negatives`);
+    else if (pick.kind === "all") said.push(`uses all ${pick.negatives.length} negatives`);
     else {
       const m = measure(answer, at, pick.positive, pick.negative, run);
       said.push(`picks this ${shortName(run, pick.negative)}: ${m.zone}, ${run.loss || (strategy.name !== run.strategy && strategy.loss) ? "triplet loss" : "loss"} ${shortLoss(m.loss)}${pick.own ? ", for its own positive" : ""}`);
     }
   }
+  const filtered = found && filteredFor(found.answer, found.at, strategy, found.positive);
+  if (filtered) said.push(`chooses from ${filtered.left.length} of ${found.answer.negatives.length} negatives, the others are filtered`);
   if (agrees) said.push(`the same negative as ${training.title}, which trains this run`);
   if (trains) said.push("trains this run");
   return said.join("; ");

@@ -2,7 +2,7 @@
 // Marks on the thumbnails themselves would hide each other as soon as two strategies agree.
 import { svg } from "./dom.js";
 import { classInWords } from "./store.js";
-import { chancesOf, distanceTo, learntFrom, measure, pickOf } from "./answers.js";
+import { chancesOf, distanceTo, filteredFor, learntFrom, measure, pickOf } from "./answers.js";
 import { classColour } from "./theme.js";
 import { centreIcon, markColour, shapePath } from "./marks.js";
 import { abstainWords, notHereWords, shortLoss } from "./lane_names.js";
@@ -68,6 +68,16 @@ function laneContent(s, found, strategy, { scale, y, height, right, lossX }) {
   const learnt = learntFrom(found, strategy);
   if (learnt) return [...centreMarks(s, run, learnt, { scale, y, height, right, words }), lossText(learnt.loss, lossX, middle)];
   if (pick.kind === "missing") return words(clipped(notHereWords(answer, strategy), right - scale.left - 20, s.theme.font), scale.left + 8);
+  const filtered = filteredFor(answer, at, strategy, pick.positive ?? positive);
+  let told = null; // in the lane, of the filter
+  if (filtered) {
+    const stretch = filteredStretch(filtered, { scale, y, height, right });
+    const ways = pick.kind === "abstains" || (pick.kind === "all" && !filtered.taken) ? [] : filteredWords(run, answer, filtered, pick);
+    // The words of a positive of its own stand somewhere on the left, too.
+    const room = stretch.end - scale.left - (pick.own ? 130 : 16);
+    told = ways.find((way) => textWidth(way, WORD_SIZE, s.theme.font) < room);
+    parts.push(...stretch.parts, ...(told ? words(told, scale.left + 8) : []));
+  }
   const chances = chancesOf(answer, at, strategy, positive);
   if (chances) {
     // One path for the whole strip: thirty elements a lane, ten times a second, would be most of the page's work.
@@ -80,13 +90,14 @@ function laneContent(s, found, strategy, { scale, y, height, right, lossX }) {
     parts.push(svg("path", { class: "ts-lane-strip", d: bars.join(""), fill: colour }));
   }
   if (pick.kind === "all") {
-    const xs = answer.negatives.map(xOf).filter((x) => x !== null);
+    const xs = pick.negatives.map(xOf).filter((x) => x !== null);
     if (!xs.length) return words("no negative here", scale.left + 8);
     parts.push(svg("path", { d: xs.map((x) => `M${x.toFixed(1)},${middle - 4}v8`).join(""), stroke: colour, "stroke-width": 1.6, fill: "none" }));
-    const losses = answer.negatives.map((negative) => measure(answer, at, positive, negative, run).loss).filter(Number.isFinite);
+    const losses = pick.negatives.map((negative) => measure(answer, at, positive, negative, run).loss).filter(Number.isFinite);
     const mean = losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
     const full = Math.max(...xs) > right - 48 && Math.min(...xs) > scale.left + 56; // the label takes the free end
-    parts.push(...(full ? words(`all ${xs.length}`, scale.left + 8) : words(`all ${xs.length}`, right - 6, { end: true })), lossText(mean, lossX, middle));
+    if (!told) parts.push(...(full ? words(`all ${xs.length}`, scale.left + 8) : words(`all ${xs.length}`, right - 6, { end: true })));
+    parts.push(lossText(mean, lossX, middle));
     return parts;
   }
   if (pick.kind === "abstains") return [...parts, ...words(abstainWords(answer, strategy, run), scale.left + 8, { style: "italic" })];
@@ -113,6 +124,25 @@ function laneContent(s, found, strategy, { scale, y, height, right, lossX }) {
   }
   parts.push(lossText(measure(answer, at, pick.positive, pick.negative, run).loss, lossX, middle));
   return parts;
+}
+
+/** Where a filter took the negatives: hatched from the anchor up to the least distance that one may have. */
+function filteredStretch(filtered, { scale, y, height, right }) {
+  if (!(filtered.floor > 0)) return { end: scale.left, parts: [] };
+  const end = Math.max(scale.left, Math.min(scale(filtered.floor), right));
+  return {
+    end,
+    parts: [
+      svg("rect", { class: "ts-lane-filtered", x: scale.left, y: y + 2, width: end - scale.left, height: height - 4, fill: "url(#ts-filtered)" }),
+      svg("line", { class: "ts-lane-floor", x1: end, x2: end, y1: y + 1, y2: y + height - 1 }),
+    ],
+  };
+}
+
+/** What the stretch says, the longest way first. */
+function filteredWords(run, answer, { taken, left }, pick) {
+  if (pick.kind === "all") return [`all ${left.length} of ${answer.negatives.length} that ${run.filter} left`, `all ${left.length} left`];
+  return [`${run.filter} filtered ${taken || "none"} of ${answer.negatives.length}`, `${taken || "none"} filtered`];
 }
 
 /** The two centres that the anchor learns from, at their distances: the marks of the map, a tick each, and whose they are. */

@@ -22,6 +22,7 @@ from jaxtyping import Float32
 from tripletscope.analysis.centres import frame_centres
 from tripletscope.analysis.probe import probe_labels
 from tripletscope.analysis.projection import Projection, fixed_view, project
+from tripletscope.mining import filters
 from tripletscope.store.reader import TRUTH_SHARES, Run
 
 VERSION = 1
@@ -51,6 +52,8 @@ SERIES = (
 #: has a few dozen picks and perhaps two false ones, so a line through single steps is mostly chance.
 TRUTH_SERIES = (*TRUTH_SHARES, *(name.replace("_share", "_trend") for name in TRUTH_SHARES))
 TREND = 20
+#: Those of a run that was filtered: triplets that were no candidates, and pairs without any.
+FILTER_SERIES = ("filtered", "filtered_pairs")
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,11 @@ def own_loss(run: Run) -> dict[str, str] | None:
     return {"name": told["name"], "title": str(told.get("title") or told["name"])}
 
 
+def is_filtered(run: Run) -> bool:
+    """Whether negatives were taken from what trained; by the trainer's filters, or by those of a loop of one's own."""
+    return bool(run.filters) or any("filtered" in line for line in run.lines)
+
+
 def opening_zoom(projection: Projection, frame: int, scale: Scale) -> float:
     """How far to zoom in so that the middle 98 % of that frame, on either axis, fill the map; at least 1."""
     if not len(projection.positions):
@@ -179,12 +187,15 @@ def pack_run(run: Run, projection: Projection | None = None, scale: Scale | None
         "pos": ("f32", projection.positions),
         "row": ("i32", rows),
         "label": ("u16", probe_labels(run)),
-        "series": ("f32", run.series(SERIES)),
     }
+    table = [run.series(SERIES)]
     if run.true_labels is not None:
         sections["truth"] = ("u16", run.true_labels[rows])
-        table = [sections["series"][1], run.series(TRUTH_SHARES), truth_trends(run)]
-        sections["series"] = ("f32", np.concatenate(table))
+        table += [run.series(TRUTH_SHARES), truth_trends(run)]
+    if is_filtered(run):
+        series = (*series, *FILTER_SERIES)
+        table.append(run.series(FILTER_SERIES))
+    sections["series"] = ("f32", np.concatenate(table))
     if sprite is not None:
         sections["sprite"] = ("u8", np.frombuffer(sprite, dtype=np.uint8))
     centres = centre_places(run, projection)
@@ -224,6 +235,8 @@ def pack_run(run: Run, projection: Projection | None = None, scale: Scale | None
     loss = own_loss(run)
     if loss is not None:
         header["loss"] = loss
+    if is_filtered(run):
+        header["filter"] = filters.in_words(run.filters)
     return join(header, sections)
 
 

@@ -140,7 +140,10 @@ export function createPlane({ state, actions }) {
     const aside = asideOf(s);
     if (!strategy) return "";
     if (!aside) return "the batch's triplets follow …";
-    if (strategy.granularity === "all") return `${strategy.title} learns from every triplet: the grey is its pick`;
+    if (strategy.granularity === "all") {
+      const trained = s.runs[s.run]?.filter !== undefined && strategy.name === s.runs[s.run].strategy;
+      return `${strategy.title} learns from every triplet: the grey is its pick${trained ? ", without what was filtered" : ""}`;
+    }
     if (!aside.strategies.includes(strategy.name)) return `${strategy.title} was not recorded: what it would pick for this anchor`;
     if (!density?.total) return `${strategy.title}: no batch, no pick`;
     const run = s.runs[s.run];

@@ -2,7 +2,7 @@
 import { clamp, decimalsFor, easeInOut, fixed, h, reducedMotion, setText, svg } from "./dom.js";
 import { className, sampleName, shortName } from "./store.js";
 import { touches } from "./state.js";
-import { centresAt, chancesOf, currentAnswer, distanceTo, pickOf, zoneOf } from "./answers.js";
+import { centresAt, chancesOf, currentAnswer, distanceTo, filteredFor, pickOf, zoneOf } from "./answers.js";
 import { markColour } from "./marks.js";
 import { rulerScale } from "./scale.js";
 import { paintThumb, thumbElement } from "./sprite.js";
@@ -174,8 +174,11 @@ export function createRuler({ state, actions, sprites, lineup }) {
     const lost = whole ? whole.answer.candidates.filter((sample) => !Number.isFinite(distanceTo(whole.answer, whole.at, sample))).length : 0;
     const told = whole ? whole.answer.candidates_title : "";
     const more = lost ? `; ${lost} without a distance (NaN)` : "";
-    setText(candidates, told.split(", ")[0] + more); // how it was drawn is said to who asks: the line is short
-    if (candidates.title !== told + more) candidates.title = told + more;
+    const filter = whole ? filterWords(run) : null;
+    // How it was drawn, and whom a filter concerns, is said to who asks: the line is short.
+    setText(candidates, told.split(", ")[0] + more + (filter ? `; ${filter.short}` : ""));
+    const fully = told + more + (filter ? `; ${filter.long}` : "");
+    if (candidates.title !== fully) candidates.title = fully;
     const { othersTitle } = termsOf(run);
     if (toggles.others.title !== othersTitle) toggles.others.title = othersTitle;
     for (const [key, toggle] of Object.entries(toggles)) toggle.setAttribute("aria-pressed", String(Boolean(s[key])));
@@ -243,6 +246,14 @@ export function laneStrategy(s) {
   return s.strategies.find((strategy) => strategy.name === s.lane) ?? s.strategies[0];
 }
 
+/** What a filter took from the strategy that trained, in a few words and in more; null in a run without one. */
+function filterWords(run) {
+  if (run.filter === undefined) return null;
+  const who = run.strategy_title;
+  if (!run.filter) return { short: `${who} was filtered`, long: `the loop that was recorded took negatives from ${who}; by which rule it does not say, so the lanes choose among all` };
+  return { short: `${who} filtered, ${run.filter}`, long: `the filter ${run.filter} takes near negatives from ${who}, which trains; all other lanes choose among all` };
+}
+
 /** The ruler as a table: every candidate, its zone for the chosen positive, and who would pick it. */
 function rulerTable(s) {
   const found = currentAnswer(s);
@@ -258,10 +269,12 @@ function rulerTable(s) {
     const bringing = picks.filter(([, pick]) => pick.own && pick.positive === sample).map(([{ name }]) => `brought by ${name}`);
     return ["positive", sampleName(run, sample), className(run, sample), distanceTo(answer, at, sample), null, null, [...(sample === positive ? ["chosen"] : []), ...bringing].join("; "), ...drawing.map(() => null)];
   });
+  const filtered = filteredFor(answer, at, s.strategies.find(({ name }) => name === run.strategy), positive);
   const negatives = answer.negatives.map((sample, i) => {
     const far = distanceTo(answer, at, sample);
     const gap = Math.fround(far - near);
     const by = picks.filter(([, pick]) => pick.negative === sample).map(([{ name }]) => name);
+    if (filtered && !filtered.left.includes(sample)) by.push(`filtered for ${run.strategy}`);
     return ["negative", sampleName(run, sample), className(run, sample), far, gap, Number.isFinite(gap) ? zoneOf(gap, found.run.margin) : null, by.join("; "), ...chances.map((all) => all[i])];
   });
   // Nobody picks a centre; the run's own loss may learn from these two.
@@ -286,8 +299,13 @@ function spokenWords(found) {
   return [
     `${distanceWords(run)} from the anchor, a ${className(run, answer.anchor)}, to ${answer.positives.length} positives and ${answer.negatives.length} negatives (${answer.candidates_title}).`,
     `The chosen positive is ${fixed(near, decimalsFor(near))} away; with margin ${marginText(run.margin)} its negatives are: ${zoneCountWords(countZones(found, [positive]))}.`,
+    filterWords(run) ? `${capital(filterWords(run).long)}.` : "",
     out ? `${termsOf(run).outsideThere}: ${outsideWords(out)}.` : "",
   ].join(" ").trim();
+}
+
+function capital(words) {
+  return words[0].toUpperCase() + words.slice(1);
 }
 
 function placeAt(element, x, y) {

@@ -10,6 +10,8 @@ export function rulerHatch() {
     "defs", {},
     svg("pattern", { id: "ts-hatch", width: 7, height: 7, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
       svg("line", { class: "ts-hatch-line", x1: 0, y1: 0, x2: 0, y2: 7 })),
+    svg("pattern", { id: "ts-filtered", width: 5, height: 5, patternUnits: "userSpaceOnUse", patternTransform: "rotate(-45)" },
+      svg("line", { class: "ts-filtered-line", x1: 0, y1: 0, x2: 0, y2: 5 })),
   );
 }
 

@@ -2,7 +2,7 @@
 import { decimalsFor, fixed, h, percent, setText, svg } from "./dom.js";
 import { className, classInWords, lossWords, shortName, trueClass, truthWords } from "./store.js";
 import { touches } from "./state.js";
-import { answerKey, chancesOf, currentAnswer, distanceTo, learntFrom, measure, pickOf } from "./answers.js";
+import { answerKey, chancesOf, currentAnswer, distanceTo, filteredFor, learntFrom, measure, pickOf } from "./answers.js";
 import { classColour } from "./theme.js";
 import { centreIcon, markIcon } from "./marks.js";
 import { paintThumb, thumbElement } from "./sprite.js";
@@ -109,12 +109,12 @@ function strategyLines(found, strategy) {
   }
   if (pick.kind === "abstains") return abstainLines(found, strategy, name, then);
   if (pick.kind === "all") {
-    const all = answer.negatives.map((negative) => measure(answer, at, positive, negative, run)).filter((m) => Number.isFinite(m.gap));
+    const all = pick.negatives.map((negative) => measure(answer, at, positive, negative, run)).filter((m) => Number.isFinite(m.gap));
     if (!all.length) return [[name, " finds no negative here."], []];
     const count = (zone) => `${all.filter((m) => m.zone === zone).length} ${zone}`;
     const mean = all.reduce((sum, m) => sum + m.loss, 0) / all.length;
     return [
-      [name, ` uses every negative: ${all.length} with this positive.`],
+      [name, ` uses every negative${all.length < answer.negatives.length ? " that is left" : ""}: ${all.length} with this positive.`],
       [`${count("hard")}, ${count("semi-hard")}, ${count("easy")}, mean `, [`${run.loss ? "triplet loss" : "loss"} ${smallLoss(mean)}`, "ts-strong"]],
     ];
   }
@@ -141,12 +141,13 @@ function abstainLines({ run, answer, at, positive }, strategy, name, asked) {
   const digits = decimalsFor(near, near + run.margin);
   const band = `between ${fixed(near, digits)} and ${fixed(near + run.margin, digits)}`;
   const banded = strategy.name.startsWith("semi-hard");
-  const wants = banded && Number.isFinite(near) ? `no negative lies ${band}` : "it finds no negative here that it may use";
+  const none = filteredFor(answer, at, strategy, positive)?.left.length === 0;
+  const wants = none ? "its filter leaves no negative with this positive" : banded && Number.isFinite(near) ? `no negative lies ${band}` : "it finds no negative here that it may use";
   const fallback = answer.fallback?.[strategy.name];
   const then = fallback ? `Its fallback: ${fallback}.` : termsOf(run).noFallback;
   return [
     [name, asked, ["\u00a0abstains", "ts-strong"], asked ? "." : `: ${wants}.`],
-    [banded ? `That is beyond the positive, but by less than the margin ${marginText(run.margin)}. ${then}` : then],
+    [banded && !none ? `That is beyond the positive, but by less than the margin ${marginText(run.margin)}. ${then}` : then],
   ];
 }
 
@@ -174,11 +175,24 @@ function previewLines(found, index) {
   return [["Outside the batch, ", which, " would be the hardest: ", zoneWord(hardest.zone), `, ${zoneMeaning(hardest)}.`], pickEquation({ ...hardest, loss }, run, null)];
 }
 
-/** The third line: wrong labels, another loss than the triplet loss, a margin that is not the run's, and what lies outside.
+/** What a filter of the run took from this strategy here, or that it did not concern it. */
+function filterSaid(run, found, strategy, positive) {
+  if (run.filter === undefined || strategy.granularity === "batch") return [];
+  const trains = strategy.name === run.strategy;
+  if (!trains) return [`Not filtered; ${run.strategy_title}, which trains, is. `];
+  const filtered = filteredFor(found.answer, found.at, strategy, positive ?? found.positive);
+  if (!filtered) return run.filter ? [] : ["The loop filtered negatives, and does not say how: here it chooses among all. "];
+  const digits = decimalsFor(filtered.floor, filtered.floor);
+  const nearer = filtered.taken ? `, nearer than ${fixed(filtered.floor, digits)}` : "";
+  return [`Filtered by ${run.filter}: ${filtered.taken || "none"} of ${found.answer.negatives.length} negatives${nearer}. `];
+}
+
+/** The third line: wrong labels, what a filter took, another loss than the triplet loss, a margin that is not the run's, and what lies outside.
  *
  * `strategy`: whose pick the lines above are about; null where they are about a sample that somebody points at. */
 function asideLine(s, found, [anchor, positive, negative], strategy) {
   const words = truthWords(s.runs[s.run], { anchor, positive, negative }).flatMap((told) => [[told, "ts-wrong-words"], " "]);
+  if (strategy) words.push(...filterSaid(s.runs[s.run], found, strategy, positive));
   const trains = strategy ? lossThatTrains(found.run, strategy) : lossWords(found.run.loss?.title);
   if (trains) words.push(`${strategy ? "Trains" : "This run trains"} with the ${trains}. `);
   const own = s.runs[s.run].margin;

@@ -13,8 +13,8 @@ function stripCell(found, strategy, at) {
   if (pick.kind === "pick") return { ...pick, ...measure(answer, at, pick.positive, pick.negative, run) };
   if (pick.kind !== "all") return pick;
   const counts = { hard: 0, "semi-hard": 0, easy: 0 };
-  for (const negative of answer.negatives) counts[measure(answer, at, positive, negative, run).zone] += 1;
-  return { kind: "all", counts, total: answer.negatives.length };
+  for (const negative of pick.negatives) counts[measure(answer, at, positive, negative, run).zone] += 1;
+  return { kind: "all", counts, total: pick.negatives.length };
 }
 
 /** [{strategy, cells, reason}] in the order of the lanes; `cells` has one entry per frame of the run, `reason` is why a

@@ -25,6 +25,7 @@ from tripletscope.config import TrainConfig
 from tripletscope.errors import DataError, SettingError, TripletscopeError
 from tripletscope.flaws import Planted
 from tripletscope.frames import frame_schedule
+from tripletscope.losses import LOSSES
 from tripletscope.models import MODELS
 from tripletscope.samples import LabelledData
 from tripletscope.store.reader import Run
@@ -52,7 +53,7 @@ def check(settings: Mapping[str, Any], names: Sequence[str], seeds: Sequence[int
 
     Returns:
         "refusals" and "notes" ({"field", "text"} each), "facts" of the data, "paced" by strategy, "frames" of a run,
-        "choices" (what this machine has: strategies, models, devices).
+        "choices" (what this machine has: strategies, models, losses, devices).
     """
     told: dict[str, Any] = {"refusals": [], "notes": [], "paced": {}, "choices": choices()}
     try:
@@ -139,6 +140,7 @@ def choices() -> dict[str, Any]:
     return {
         "strategies": [record.describe() for record in strategies.all()],
         "models": {model.name: model.title for model in MODELS},
+        "losses": {loss.name: loss.title for loss in LOSSES},
         "devices": devices,
     }
 

@@ -40,6 +40,7 @@ LABELS = {
     "normalize": "Normalise",
     "distance": "Distance",
     "margin": "Margin",
+    "loss": "Loss",
     "soft_margin": "Soft margin",
     "lr": "Learning rate",
     "classes_per_batch": "Classes per batch (P)",
@@ -59,6 +60,7 @@ _KINDS = {
     "model": "model",
     "distance": "distance",
     "filter": "filter",
+    "loss": "loss",
 }
 
 

@@ -131,6 +131,7 @@ def _take(values: Mapping[Control, Any]) -> None:
         view.LABEL: None,
         view.IMAGE_SIZE: None,
         view.STANDARDIZE: False,
+        view.LOSS: None,
         view.LABEL_NOISE: 0.0,
         view.IMBALANCE: 1.0,
         view.FILTER: (),
@@ -414,8 +415,8 @@ def _filters() -> None:
             )
     st.html(
         '<p class="race-soft">A nearest negative is often a positive that nobody labelled. What is filtered is no '
-        "candidate for its pair, so nobody trains on it; a pair that loses all its negatives abstains. The numbers are "
-        "cosine similarities to the anchor. Shadows choose among all negatives.</p>"
+        "candidate for its pair, so nobody trains on it; a pair that loses all its negatives abstains. The numbers "
+        "compare cosine similarities to the anchor. Shadows choose among all negatives.</p>"
     )
 
 
@@ -495,11 +496,35 @@ def _model(told: Mapping[str, Any] | None) -> None:
         _number(view.MARGIN, "in the unit of the distance")
         field_of(told, "margin")
     with columns[2]:
+        _loss(told)
+        field_of(told, "loss")
+    with columns[3]:
         _switch(view.NORMALIZE, "embeddings lie on the unit sphere")
         field_of(told, "normalize")
-    with columns[3]:
         _switch(view.SOFT, "ln(1 + exp(-gap)) in place of the hinge")
         field_of(told, "soft_margin")
+
+
+def _loss(told: Mapping[str, Any] | None) -> None:
+    """The loss of all strategies that race, or of each its own; which that is stands below."""
+    losses = ((told or {}).get("choices") or {}).get("losses") or {"triplet": "Triplet"}
+    value = view.get(view.LOSS)
+    st.selectbox(
+        _label(view.LOSS),
+        [*losses, *({value} - set(losses) - {None})],
+        index=None,
+        format_func=lambda name: losses.get(name, name),
+        placeholder="each strategy's own",
+        help="what the picks cost; the strategies of some papers bring their own",
+        **_bound(view.LOSS, value),
+    )
+    if value is not None:
+        return
+    chosen = [card for card in _cards(told) if card["name"] in view.get(view.STRATEGIES)]
+    own = [losses.get(card["loss"], card["title"]) for card in chosen if card.get("loss", "triplet") != "triplet"]
+    others = "The others: Triplet." if len(own) < len(chosen) else ""
+    with st.container(key="race-note-own-loss"):
+        st.text(f"Of their own: {', '.join(own)}. {others}" if own else "Triplet, for all of them.")
 
 
 def _batches(told: Mapping[str, Any] | None) -> None:

@@ -77,6 +77,7 @@ DIM = _control("dim", _whole, 2)
 HIDDEN = _control("hidden", _whole, 64)
 NORMALIZE = _control("normalize", _switch, False, _yes)
 DISTANCE = _control("distance", _name, "euclidean")
+LOSS = _control("loss", _name, None)
 MARGIN = _control("margin", _positive, 1.0, repr)
 SOFT = _control("soft_margin", _switch, False, _yes)
 LR = _control("lr", _positive, 1e-2, repr)
@@ -93,8 +94,8 @@ FILTER = _control("filter", _filters, (), ",".join)
 #: A column is known by a name that its file gave it, so it stays out of links, like the path of the file.
 LABEL = Control("race.label", "label", lambda _: None)
 CONTROLS = (
-    DATA, STRATEGIES, SEEDS, SHADOWS, MODEL, DIM, HIDDEN, NORMALIZE, DISTANCE, MARGIN, SOFT, LR, CLASSES, EACH, STEPS,
-    DEVICE, STANDARDIZE, IMAGE_SIZE, LABEL_NOISE, IMBALANCE, FILTER,
+    DATA, STRATEGIES, SEEDS, SHADOWS, MODEL, DIM, HIDDEN, NORMALIZE, DISTANCE, LOSS, MARGIN, SOFT, LR, CLASSES, EACH,
+    STEPS, DEVICE, STANDARDIZE, IMAGE_SIZE, LABEL_NOISE, IMBALANCE, FILTER,
 )  # fmt: skip
 #: What a person calls the race.
 TITLE = "race.title"

@@ -118,6 +118,9 @@ def pack_answer(answer: Mapping[str, Any]) -> dict[str, Any]:
     if answer["centres"] is not None:
         sections["centre_label"] = ("i32", answer["centres"].labels)
         sections["centre_distance"] = ("f32", answer["centres"].distances)
+    if answer["filtered"]:
+        header["filtered"] = answer["filtered"]
+        sections["floors"] = ("f32", answer["floors"])
     packed = base64.b64encode(zlib.compress(_join(header, sections), 9)).decode("ascii")
     return {"anchor": answer["anchor"], "margin": answer["margin"], "z": packed}
 
@@ -150,6 +153,8 @@ def unpack_answer(packed: Mapping[str, Any], run: Run) -> dict[str, Any]:
         "ulps": arrays.get("ulps"),
         "others": None,
         "centres": None,
+        "filtered": header.get("filtered"),
+        "floors": arrays.get("floors"),
     }
     if "centre_label" in arrays:
         answer["centres"] = CentreRows(arrays["centre_label"], arrays["centre_distance"])

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from tripletscope.errors import UnknownNameError
+from tripletscope.mining import filters
 from tripletscope.store.reader import Run
 
 #: What can be held equal, by its name in an address: the unit of a curve's axis.
@@ -69,7 +70,9 @@ def method(run: Run) -> dict[str, Any]:
     card: Mapping[str, Any] = next(
         (one for one in run.config.get("strategies", []) if one["name"] == run.training), {"values": {}}
     )
-    found = dict(_settings(run.config, ""))
+    found = {name: value for name, value in _settings(run.config, "") if not name.startswith("train.filter.")}
+    if isinstance(run.config.get("train"), dict):
+        found["train.filter"] = filters.in_words(run.filters)
     return found | {f"strategy.{name}": value for name, value in dict(card.get("values") or {}).items()}
 
 
@@ -115,7 +118,7 @@ def _apart(mine: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> list
     for name, value in mine.items():
         short = name.rpartition(".")[2]
         if any(other.get(name) != value for other in others):
-            words.setdefault(short, f"{short.replace('_', ' ')} {value}")
+            words.setdefault(short, f"{short.replace('_', ' ')} {value}" if value != "" else f"no {short}")
     return list(words.values())[:4]
 
 

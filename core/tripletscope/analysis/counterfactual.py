@@ -60,6 +60,9 @@ def anchor_answer(
 
     `centres`: how far the learned centres of classes are (`CentreRows`), where the run has some; else None.
 
+    `filtered`: the strategy whose negatives a filter of the run took, or None; its picks here are filtered alike, and
+    nobody else's. `floors`: float32 (F, P), for each positive the least distance at which it may take one.
+
     Args:
         run: a recorded run.
         anchor: probe index.
@@ -103,12 +106,16 @@ def anchor_answer(
         "ulps": None,
         "others": None,
         "centres": centre_rows(run, anchor, frames),
+        "filtered": None,
+        "floors": None,
     }
     if batches and run.distance != "cosine" and all(frame.shape[1] <= 2 for frame in frames):
         seen = np.stack([plane_distances(frame, anchor, candidates, run.distance) for frame in frames])
         answer["ulps"] = ulps_between(answer["distances"], seen)
     if answer["ulps"] is None:
         answer["others"] = crowd(run, candidates, answer["distances"][:, positives], margin)
+    if rows is not None and (floors := filter_floors(run, rows[:, positives])) is not None:
+        answer["filtered"], answer["floors"] = run.training, floors
     tuned = recorded_parameters(run)
     for name, values in (params or {}).items():
         tuned[name] = {**tuned.get(name, {}), **values}
@@ -328,6 +335,21 @@ def recorded_parameters(run: Run) -> dict[str, dict[str, float]]:
 def recorded_filters(run: Run) -> dict[str, dict[str, float]]:
     """The filters of the run's strategies, by strategy: those that it trained with; nobody else was filtered."""
     return {run.training: run.filters} if run.training and run.filters else {}
+
+
+def filter_floors(run: Run, d_ap: Float32[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"] | None:
+    """The least distance that the run's filters allowed a negative, for positives at these distances.
+
+    None for a run without filters, and where one of them is not known here.
+    """
+    from tripletscope.mining import filters
+
+    if not run.filters:
+        return None
+    try:
+        return filters.floors(run.filters, d_ap.reshape(-1), run.distance).reshape(d_ap.shape)
+    except TripletscopeError:
+        return None  # of a package that is not installed; the strategy is not asked either, and says why
 
 
 def opening(runs: Sequence[Run], *, run: str, step: int, anchor: int, positive: int | None = None) -> dict[str, Any]:

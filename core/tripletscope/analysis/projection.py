@@ -39,7 +39,7 @@ class Projection:
         None on a map that is neither the space itself nor a linear view of it.
 
         Example:
-            >>> line = np.linspace(-1, 1, 5)[:, None] * np.array([[3.0, 0.0, 4.0]])
+            >>> line = np.linspace(-1, 1, 5, dtype=np.float32)[:, None] * np.float32([[3, 0, 4]])
             >>> shown = project([line, 2 * line])
             >>> bool(np.allclose(shown.place(line[3:]), shown.positions[0, 3:]))
             True
@@ -73,7 +73,7 @@ def project(frames: Sequence[np.ndarray]) -> Projection:
         frames: one (N, D) array per frame, all of one shape; NaN rows stay NaN and take no part in the fit.
 
     Example:
-        >>> line = np.linspace(-1, 1, 5)[:, None] * np.array([[3.0, 0.0, 4.0]])
+        >>> line = np.linspace(-1, 1, 5, dtype=np.float32)[:, None] * np.float32([[3, 0, 4]])
         >>> shown = project([line, 2 * line])
         >>> shown.badge
         'PCA fixed over all frames, 100% of variance'

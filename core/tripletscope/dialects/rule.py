@@ -1,6 +1,6 @@
 """What a library does to a batch, as one choice on each of a few axes, and the picks that follow, in plain loops.
 
-More is said here than a composition can say: libraries take whole bands, close their bounds, ask each pair once, and
+More is said here than a composition can say: libraries close the bounds of their bands, ask each pair once, and
 take things for a positive that are none. A rule answers with everything that may be picked, so that what is drawn by
 lot can be compared too.
 """

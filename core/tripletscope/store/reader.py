@@ -344,7 +344,11 @@ class Run:
     @property
     def filters(self) -> dict[str, float]:
         """Filter -> its number, where a training left negatives out before its strategy chose; shadows see them all."""
-        return dict((self.config.get("train") or {}).get("filter") or {})
+        train = self.config.get("train")
+        chosen = train.get("filter") if isinstance(train, dict) else None
+        if not isinstance(chosen, dict):  # config.json of somebody else's loop may hold anything
+            return {}
+        return {str(name): float(x) for name, x in chosen.items() if isinstance(x, int | float)}
 
     def counts_only(self, strategy: str) -> bool:
         """Whether the run has that strategy's numbers and no rows: it takes several negatives for a pair."""

@@ -87,6 +87,9 @@ def _finding(
     hard = None
     if violating and signs.has("hard"):
         hard = float(np.nansum(signs.known("hard")[window]) / np.nansum(signs.known("violating")[window]))
+    filtered = None
+    if violating and signs.has("filtered"):
+        filtered = float(np.nansum(signs.known("filtered")[window]) / np.nansum(signs.known("eligible")[window]))
     found, best = signs.recall_at(frame), signs.best_recall(frame)
     until = f"from step {first:,} to the last, {last:,}," if end is None else f"from step {first:,} to {end:,}"
     what = f"{useful:.1%} of the {signs.asked or 'picks that could be made'}"
@@ -118,6 +121,9 @@ def _finding(
             f"Take a strategy that looks for the violating ones, such as semi-hard or batch-hard, in place of "
             f"{signs.training}: almost all of its picks teach nothing now."
         )
+    if filtered and violating and violating >= SATISFIED.value and filtered >= violating / 2:
+        why += f"; the filter took {filtered:.1%} of all eligible triplets"
+        remedy = f"Try a weaker filter first, or none. {remedy}"
     return Finding(
         rule="nothing-to-mine",
         title=title,
@@ -131,6 +137,7 @@ def _finding(
             "mined_share": picked,
             "violating_share": violating,
             "hard_share_of_violating": hard,
+            **({} if filtered is None else {"filtered_share": filtered}),
             "recall_at_1": None if found is None else found[1],
             "recall_at_1_best": None if best is None else best[1],
         },

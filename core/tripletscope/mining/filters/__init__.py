@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Mapping
 
 import numpy as np
 
 from tripletscope.mining.filters.base import FILTERS, Filter
 
-__all__ = ["FILTERS", "Filter", "all", "floors", "get", "names"]
+__all__ = ["FILTERS", "Filter", "all", "floors", "get", "in_words", "names"]
 
 for _found in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_found.name}")
@@ -51,3 +52,13 @@ def floors(chosen: dict[str, float], d_ap: np.ndarray, distance: str) -> np.ndar
     for name, value in chosen.items():
         lowest = np.maximum(lowest, get(name).floor(d_ap, value, distance))
     return lowest
+
+
+def in_words(chosen: Mapping[str, float]) -> str:
+    """These filters with their numbers, for a sentence.
+
+    Example:
+        >>> in_words({"perc-pos": 0.95, "topk-abs": 0.7})
+        'perc-pos 0.95 and topk-abs 0.7'
+    """
+    return " and ".join(f"{name} {value:g}" for name, value in chosen.items())
