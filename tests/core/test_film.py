@@ -12,20 +12,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as some
 from PIL import Image, ImageSequence
 from tests.app import tiny
 
-from tripletscope import Run
+from tripletscope import Run, strategies
 from tripletscope.analysis.probe import probe_batch, probe_labels
+from tripletscope.analysis.projection import Projection, project
 from tripletscope.analysis.work import CancelledError
 from tripletscope.cli import main
 from tripletscope.errors import RunError, SettingError, UnknownNameError
 from tripletscope.film import KINDS, Film, drawing, encode, make_film
+from tripletscope.film import scene as scene_of
 from tripletscope.film.drawing import Painter
 from tripletscope.film.lettering import legible
-from tripletscope.film.scene import MOST_RUNS, NOBODY, Shot, shots, stage
+from tripletscope.film.picks import NOBODY
+from tripletscope.film.scene import MOST_RUNS, Shot, shots, stage
 from tripletscope.palette import ZONE_LINES, mix, rgb
 from tripletscope.zones import ZONES
 
@@ -247,6 +251,113 @@ def test_a_strategy_that_brings_its_own_positive_is_drawn_with_that_one(tmp_path
         negatives = {other: d for other, d in near.items() if labels[other] != labels[7]}
         assert actor.picks.positive[place] == max(positives, key=positives.get)
         assert actor.picks.negative[place] == min(negatives, key=negatives.get)
+
+
+@pytest.mark.parametrize("name", ["n-pair", "multi-similarity", "ohem"])
+def test_several_negatives_have_a_line_each(name, tmp_path, monkeypatch):
+    run = Run.open(tiny.record(tmp_path / name, name))
+    labels, lines, counts = probe_labels(run), 0, set()
+    for anchor in (0, 7, 14, 21):
+        scene = stage([run], anchor=anchor)
+        (actor,) = scene.actors
+        assert actor.picks.kind == "several"
+        painter = Painter(scene, 1280, "light")
+        members = probe_batch(run, anchor)
+        for place, step in enumerate(actor.steps):
+            frame = np.asarray(run.frames[step], np.float64)
+            d = np.sqrt(((frame[members, None] - frame[None, members]) ** 2).sum(-1)).astype(np.float32)
+            asked = strategies.get(name)(torch.from_numpy(d), torch.from_numpy(labels[members]), margin=run.margin)
+            mine = [(int(members[p]), int(members[n])) for a, p, n in asked.to_set() if a == 0]
+            taken = actor.picks.several[place]
+            assert sorted(taken.negatives.tolist()) == sorted(n for p, n in mine if p == taken.positive)
+            assert bool(len(taken.negatives)) == bool(mine), "where the chosen positive has none, another's are shown"
+            counts.add(len(taken.negatives))
+            d_ap = np.float32(np.linalg.norm(frame[anchor] - frame[taken.positive]))
+            told = said(painter, Shot(step, float(step)), monkeypatch)
+            if not mine:
+                assert "abstains" in told
+                continue
+            gaps = [np.float32(np.linalg.norm(frame[anchor] - frame[n])) - d_ap for n in taken.negatives]
+            by_hand = ["hard" if gap <= 0 else "semi-hard" if gap < run.margin else "easy" for gap in gaps]
+            assert [ZONES[code] for code in taken.zones] == by_hand
+            assert gaps == sorted(gaps)
+            if len(by_hand) > 1:
+                zones = ", ".join(f"{by_hand.count(zone)} {zone}" for zone in ZONES if zone in by_hand)
+                assert f"takes {len(by_hand)} negatives: {zones}" in told
+            spots = painter.spots(0, Shot(step, float(step)))
+            far = [n for n in taken.negatives if np.hypot(*(spots[n] - spots[anchor])) > 200]
+            if far and place % 4 == 0:
+                zone = ZONES[taken.zones[taken.negatives.tolist().index(far[0])]]
+                picture = painter.draw(Shot(step, float(step)))
+                assert share_of(picture, spots[anchor], spots[far[0]], rgb(ZONE_LINES["light"][zone])) > 0.4
+                lines += 1
+    assert lines
+    assert max(counts) > 1
+
+
+def test_one_triplet_of_the_whole_batch_is_said_to_be_that(tmp_path, monkeypatch):
+    run = Run.open(tiny.record(tmp_path / "msml", "msml"))
+    scene = stage([run], anchor=7)
+    assert scene.actors[0].picks.kind == "unknown"
+    assert "picks once for a whole batch" in said(Painter(scene, 960, "light"), Shot(0, 0.0), monkeypatch)
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_learned_centres_are_drawn_where_they_are_and_learned_from(dim, tmp_path, monkeypatch):
+    run = Run.open(tiny.centred(tmp_path / "run", dim=dim))
+    scene = stage([run], anchor=7)
+    (actor,) = scene.actors
+    painter = Painter(scene, 1280, "light")
+    (frame,) = painter.frames
+    labels, marks, lines = probe_labels(run), 0, 0
+    shown = project([np.asarray(run.frames[step], np.float32) for step in run.frame_steps])
+    for place, step in enumerate(actor.steps):
+        shot = Shot(step, float(step))
+        told, spots, kept = said(painter, shot, monkeypatch), painter.centre_spots(0, shot), run.centres(step)
+        assert "ringed crosses: learned centres" in told
+        if kept is None:
+            assert np.isnan(spots).all()
+            assert "none were kept here" in told
+            continue
+        places = shown.place(kept)
+        wanted = np.array([1, -1]) * (places - actor.centre) * frame.width / 2 / actor.extent + frame.width / 2
+        np.testing.assert_allclose(spots - (frame.left, frame.top), wanted, atol=0.01)
+        assert ((wanted >= 0) & (wanted <= frame.width)).all(), "none is off the map"
+        far, own = np.linalg.norm(run.frames[step][7] - kept, axis=1), int(labels[7])
+        rival = min((c for c in range(tiny.CLASSES) if c != own), key=lambda c: far[c])
+        gap = float(far[rival] - far[own])
+        zone = "hard" if gap <= 0 else "semi-hard" if gap < run.margin else "easy"
+        assert (actor.picks.rival[place], actor.picks.zone_name(place)) == (rival, zone)
+        assert f"learns from the centres of class {own} and class {rival}: {zone}, gap {gap:.2g}" in told
+        picture = painter.draw(shot)
+        start = painter.spots(0, shot)[7]
+        if np.hypot(*(spots[rival] - start)) > 160:
+            assert share_of(picture, start, spots[rival], rgb(ZONE_LINES["light"][zone])) > 0.5
+            lines += 1
+        x, y = np.floor(spots[rival]).astype(int)
+        seen = np.asarray(picture)[y - 1 : y + 2, x - 1 : x + 2].reshape(-1, 3).astype(int)
+        marks += bool((abs(seen - mix(painter.colours[rival], painter.ground, 0.92)).max(1) < 40).any())
+    assert lines >= 2
+    assert marks >= 0.6 * len(actor.steps), "a pin may lie over one"
+
+
+def test_centres_far_from_every_sample_are_on_the_map(tmp_path):
+    folder = tiny.centred(tmp_path / "run")
+    for path in folder.rglob("*centres*.npy"):
+        np.save(path, np.load(path) * 20)
+    scene = stage([Run.open(folder)], anchor=7)
+    painter = Painter(scene, 960, "light")
+    (frame,) = painter.frames
+    inside = painter.centre_spots(0, Shot(5, 5.0)) - (frame.left, frame.top)
+    assert ((inside >= 0) & (inside <= frame.width)).all()
+
+
+def test_a_umap_and_a_run_without_have_no_centres(run, tmp_path):
+    assert stage([run]).actors[0].centres is None
+    both = stage([run, Run.open(tiny.centred(tmp_path / "run"))])
+    assert [actor.centres is None for actor in both.actors] == [True, False]
+    umap = Projection(np.zeros((2, 3, 2), np.float32), False, float("nan"), "UMAP")
+    assert scene_of._centres_on(Run.open(tmp_path / "run"), umap) is None
 
 
 def test_the_positive_can_be_chosen(run):

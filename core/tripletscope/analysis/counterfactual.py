@@ -84,7 +84,7 @@ def anchor_answer(
     labels = probe_labels(run)[candidates]
     positives = np.flatnonzero(labels == labels[0])[1:]
     negatives = np.flatnonzero(labels != labels[0])
-    seed, steps = int(run.config.get("seed", 0)), [int(step) for step in run.frame_steps]
+    steps = [int(step) for step in run.frame_steps]
     frames = open_frames(run)
     batches = candidate_batches(run, candidates, frames)
     rows = np.stack([batch.distances[0].numpy() for batch in batches]) if batches else None
@@ -116,10 +116,7 @@ def anchor_answer(
         answer["others"] = crowd(run, candidates, answer["distances"][:, positives], margin)
     if rows is not None and (floors := filter_floors(run, rows[:, positives])) is not None:
         answer["filtered"], answer["floors"] = run.training, floors
-    tuned = recorded_parameters(run)
-    for name, values in (params or {}).items():
-        tuned[name] = {**tuned.get(name, {}), **values}
-    chooser = Chooser(positives, negatives, margin, seed, anchor, tuned, recorded_filters(run))
+    chooser = chooser_of(run, candidates, margin, params or {})
     rows_of_frames = chooser.rows(batches, labels) if batches else None
     for record in strategies.all(dict.fromkeys([*run.strategies, *more])):
         if record.granularity == "all" or rows_of_frames is None:
@@ -147,6 +144,30 @@ def anchor_answer(
         if record.stochastic and record.granularity == "pair":
             answer["probabilities"][record.name] = chances
     return answer
+
+
+def all_of_anchor(run: Run, anchor: int, strategy: str) -> list[Int64[np.ndarray, "T 2"]]:
+    """(positive, negative) of every triplet that a strategy takes for an anchor, at every frame: probe indices, rising.
+
+    For strategies that take several negatives for one positive, which have no row in `anchor_answer`; the candidates,
+    parameters and filters are the same as there.
+
+    Args:
+        run: a recorded run.
+        anchor: probe index.
+        strategy: registered, or a composition.
+
+    Raises:
+        TripletscopeError: the run's space rules the strategy out.
+    """
+    from tripletscope import strategies
+
+    record, candidates = strategies.get(strategy), probe_batch(run, anchor)
+    chooser, taken = chooser_of(run, candidates, run.margin, {}), []
+    for step, batch in zip(run.frame_steps, candidate_batches(run, candidates, open_frames(run)), strict=True):
+        record.check(batch)
+        taken.append(candidates[chooser.everything(record, batch, int(step))])
+    return [rows[np.lexsort((rows[:, 1], rows[:, 0]))] for rows in taken]
 
 
 def without_picks(run: Run, record: Strategy) -> str:
@@ -271,6 +292,12 @@ class Chooser:
         picks, own = self._scatter(record, 1, np.zeros(len(mine), np.int64), positive, negative)
         return picks[0], int(own[0])
 
+    def everything(self, record: Strategy, batch: Batch, step: int) -> Int64[np.ndarray, "T 2"]:
+        """(positive, negative) of every triplet of slot 0, as slots."""
+        triplets = self._pick(record, batch, step)
+        mine = np.flatnonzero(triplets.anchor.numpy() == 0)
+        return np.stack([triplets.positive.numpy()[mine], triplets.negative.numpy()[mine]], axis=1)
+
     def _pick(self, record: Strategy, batch: Batch, step: int) -> Triplets:
         rng = generator(self.seed, "counterfactual", record.name, step, self.anchor) if record.stochastic else None
         return record.pick(self.seen(record, batch), margin=self.margin, generator=rng, **self.of(record))
@@ -324,6 +351,19 @@ class Chooser:
     def of(self, record: Strategy) -> Mapping[str, float]:
         """The parameters that the run gave this strategy."""
         return self.params.get(record.name, {})
+
+
+def chooser_of(
+    run: Run, candidates: Int64[np.ndarray, " B"], margin: float, params: Mapping[str, Mapping[str, float]]
+) -> Chooser:
+    """Who asks the strategies about these candidates, with what the run gave them and `params` over it."""
+    labels = probe_labels(run)[candidates]
+    positives, negatives = np.flatnonzero(labels == labels[0])[1:], np.flatnonzero(labels != labels[0])
+    tuned = recorded_parameters(run)
+    for name, values in params.items():
+        tuned[name] = {**tuned.get(name, {}), **values}
+    seed = int(run.config.get("seed", 0))
+    return Chooser(positives, negatives, margin, seed, int(candidates[0]), tuned, recorded_filters(run))
 
 
 def recorded_parameters(run: Run) -> dict[str, dict[str, float]]:

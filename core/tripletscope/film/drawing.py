@@ -17,8 +17,10 @@ from PIL import Image, ImageDraw
 
 from tripletscope import palette
 from tripletscope.film.lettering import font, initials, legible
-from tripletscope.film.scene import NOBODY, Actor, Scene, Shot
+from tripletscope.film.picks import NOBODY, Several
+from tripletscope.film.scene import Actor, Scene, Shot
 from tripletscope.palette import RGB, Theme, mix, outline, rgb
+from tripletscope.zones import ZONES
 
 #: Under the checks of the test run a float is no int, and pixels are both.
 Number = int | float
@@ -114,6 +116,12 @@ class Painter:
         inside = self._on_map(actor, frame, actor.places_at(shot.step))
         return np.asarray(inside + np.array([frame.left, frame.top]), np.float64)
 
+    def centre_spots(self, number: int, shot: Shot) -> Float64[np.ndarray, "c 2"]:
+        """The same of the learned centres, by class; none for a run without."""
+        actor, frame = self.scene.actors[number], self.frames[number]
+        inside = self._on_map(actor, frame, actor.centres_at(shot.step))
+        return np.asarray(inside + np.array([frame.left, frame.top]), np.float64)
+
     def draw(self, shot: Shot) -> Image.Image:
         """The picture, in RGB."""
         width, height = self.size
@@ -170,15 +178,22 @@ class Painter:
         spots = FINE * self._on_map(actor, frame, actor.places_at(shot.step))
         at = actor.frame_at(shot.tick)
         anchor, positive, negative = self.scene.anchor, int(actor.picks.positive[at]), int(actor.picks.negative[at])
-        if actor.rings and positive != NOBODY and np.isfinite(spots[[anchor, positive]]).all():
-            self._rings(pen, actor, frame, spots[anchor], spots[positive])
+        centres = FINE * self._on_map(actor, frame, actor.centres_at(shot.step))
+        # A run that learns from centres has its zones about that of the anchor's class.
+        bound = spots[positive] if positive != NOBODY else self._own_centre(actor, at, centres)
+        if actor.rings and bound is not None and np.isfinite([spots[anchor], bound]).all():
+            self._rings(pen, actor, frame, spots[anchor], bound)
         self._points(sheet, spots)
         middle, reach = _shape(spots)
         collapsed = reach < COLLAPSED * FINE
         self._lines(pen, actor, at, spots)
+        self._centre_lines(pen, actor, at, spots, centres)
+        spoken = (actor.picks.rival[at], int(self.scene.labels[anchor])) if actor.picks.rival else ()
+        for label in sorted(range(len(centres)), key=lambda each: each in spoken):  # these lie on top
+            self._centre(pen, centres[label], mix(self.colours[label], self.ground, _STRONG), frame)
         pins = self._pins(actor, frame, spots, positive, negative)
         if not collapsed and len(self.scene.class_names) <= MANY_CLASSES:
-            self._names(pen, frame, spots, [pin for pin, _, _ in pins], pins)
+            self._names(pen, frame, spots, [pin for pin, _, _ in pins], pins, centres)
         for pin, x, y in pins:
             self._pin(sheet, pen, pin, x, y)
         if actor.exact:
@@ -233,11 +248,50 @@ class Painter:
         """To the positive in the ink of the text, dashed where nothing is picked; to the negative in its zone's."""
         anchor, positive, negative = self.scene.anchor, int(actor.picks.positive[at]), int(actor.picks.negative[at])
         if positive != NOBODY:
-            abstains = actor.picks.kind == "picks" and negative == NOBODY
+            none = not len(actor.picks.several[at].negatives) if actor.picks.several else negative == NOBODY
+            abstains = actor.picks.kind in ("picks", "several") and none
             self._stroke(pen, spots[anchor], spots[positive], self.ink, 1.8, dashed=abstains)
+        if actor.picks.several:
+            own, taken = rgb(actor.mark[self.theme]), actor.picks.several[at]
+            for sample, code in reversed(list(zip(taken.negatives.tolist(), taken.zones.tolist(), strict=True))):
+                self._stroke(pen, spots[anchor], spots[sample], rgb(palette.ZONE_LINES[self.theme][ZONES[code]]), 1.6)
+                if np.isfinite(spots[sample]).all():
+                    pen.ellipse(_box(spots[sample], FINE * 4), outline=own, width=round(FINE * 1.5))
         zone = actor.picks.zone_name(at)
-        if zone is not None:
+        if zone is not None and negative != NOBODY:
             self._stroke(pen, spots[anchor], spots[negative], rgb(palette.ZONE_LINES[self.theme][zone]), 3.0)
+
+    def _own_centre(self, actor: Actor, at: int, centres: Float64[np.ndarray, "c 2"]) -> np.ndarray | None:
+        """Where the centre of the anchor's class stands, in a run that learns from it."""
+        learns = actor.picks.kind == "centres" and actor.picks.rival[at] != NOBODY and len(centres)
+        return centres[int(self.scene.labels[self.scene.anchor])] if learns else None
+
+    def _centre_lines(
+        self,
+        pen: ImageDraw.ImageDraw,
+        actor: Actor,
+        at: int,
+        spots: Float64[np.ndarray, "n 2"],
+        centres: Float64[np.ndarray, "c 2"],
+    ) -> None:
+        """To the centre of the anchor's class as to a positive, to the nearest other one as to a negative."""
+        own, zone = self._own_centre(actor, at, centres), actor.picks.zone_name(at)
+        if own is None or zone is None:
+            return
+        start = spots[self.scene.anchor]
+        self._stroke(pen, start, own, self.ink, 1.8)
+        self._stroke(pen, start, centres[actor.picks.rival[at]], rgb(palette.ZONE_LINES[self.theme][zone]), 3.0)
+
+    def _centre(self, pen: ImageDraw.ImageDraw, spot: np.ndarray, colour: RGB, frame: Frame) -> None:
+        """A learned centre: the ringed cross that the Watch page has."""
+        if not np.isfinite(spot).all():
+            return
+        radius = FINE * min(max(frame.width / 70, 4.5), 7.0)
+        x, y = spot.tolist()
+        pen.ellipse(_box(spot, radius + FINE * 2), fill=self.ground)
+        pen.ellipse(_box(spot, radius), outline=colour, width=round(FINE * 1.7))
+        for ends in ([x - radius, y, x + radius, y], [x, y - radius, x, y + radius]):
+            pen.line(ends, fill=colour, width=round(FINE * 1.7))
 
     def _stroke(
         self, pen: ImageDraw.ImageDraw, start: np.ndarray, end: np.ndarray, colour: RGB, weight: Number,
@@ -327,11 +381,13 @@ class Painter:
         spots: Float64[np.ndarray, "n 2"],
         spoken: Sequence[_Pin],
         pins: Sequence[tuple[_Pin, float, float]],
+        centres: Float64[np.ndarray, "c 2"],
     ) -> None:
         """Class names on chips in the middle of their classes; one that would cover another is left out."""
         height = FINE * 9
         taken = [_box(np.array([x, y]), pin.size / 2 + FINE * 6) for pin, x, y in pins]
         taken += [_box(np.array([pin.x, pin.y]), FINE * 6) for pin in spoken]
+        taken += [_box(spot, FINE * 8) for spot in centres if np.isfinite(spot).all()]
         taken.append((0.0, FINE * (frame.height - 26.0), FINE * frame.width * 0.5, FINE * float(frame.height)))
         for label, colour in enumerate(self.colours):
             members = spots[(self.scene.labels == label) & np.isfinite(spots).all(axis=1)]
@@ -406,19 +462,22 @@ class Painter:
         )
         y += 34
         positive, negative = int(actor.picks.positive[at]), int(actor.picks.negative[at])
-        if positive != NOBODY:
-            words = f"positive: {self._class(positive)}, at distance {actor.picks.d_ap[at]:.3g}"
+        centred = actor.picks.kind == "centres" and zone is not None
+        if positive != NOBODY or centred:
+            who = f"the centre of {self._class(self.scene.anchor)}" if centred else f"positive: {self._class(positive)}"
+            words = f"{who}, at distance {actor.picks.d_ap[at]:.3g}"
             self._write(pen, (x, y), words, 16, self.ink, "lm", room=room)
         y += 27
         self._write(pen, (x, y), picked, 16, colour, "lm", room=room)
         y += 27
-        if negative != NOBODY:
+        if negative != NOBODY or centred:
             words = f"at distance {actor.picks.d_an[at]:.3g}; margin {actor.margin:.3g}"
             self._write(pen, (x, y), words, 16, colour, "lm", room=room)
         y += 48
         for name, number in numbers:
             self._write(pen, (x, y), number, 24, self.ink, "lm", bold=True)
-            self._write(pen, (x + 84, y), _MEANING[name], 15, self.soft, "lm", room=room - 84)
+            meaning = _MEANING_OF_CENTRES if actor.picks.kind == "centres" else _MEANING
+            self._write(pen, (x + 84, y), meaning[name], 15, self.soft, "lm", room=room - 84)
             y += 36
         self._write(pen, (x, y), ended, 15, self.soft, "lm", room=room)
         self._curve(pen, actor, shot, (x, frame.top + frame.height - 130), (room, 110))
@@ -451,7 +510,11 @@ class Painter:
     def _picked(self, actor: Actor, at: int) -> str:
         negative = int(actor.picks.negative[at])
         if actor.picks.kind == "unknown":
-            return "whom it picks here is not known"
+            return legible(actor.picks.why.rstrip(".")) if actor.picks.why else "whom it picks here is not known"
+        if actor.picks.kind == "centres":
+            return self._learnt(actor, at)
+        if actor.picks.kind == "several":
+            return _counted(actor.picks.several[at])
         if actor.picks.kind == "all":
             return "takes every negative"
         if negative == NOBODY:
@@ -459,8 +522,18 @@ class Painter:
         gap = float(actor.picks.d_an[at] - actor.picks.d_ap[at])
         return f"picks {self._class(negative)}: {actor.picks.zone_name(at)}, gap {gap:.2g}"
 
+    def _learnt(self, actor: Actor, at: int) -> str:
+        zone = actor.picks.zone_name(at)
+        if zone is None:
+            return "learns from centres of classes: none were kept here"
+        gap = float(actor.picks.d_an[at] - actor.picks.d_ap[at])
+        own, other = self._class(self.scene.anchor), self._class_name(actor.picks.rival[at])
+        return f"learns from the centres of {own} and {other}: {zone}, gap {gap:.2g}"
+
     def _class(self, sample: int) -> str:
-        label = int(self.scene.labels[sample])
+        return self._class_name(int(self.scene.labels[sample]))
+
+    def _class_name(self, label: int) -> str:
         return legible(self.scene.class_names[label], otherwise=f"class {label}", most=22)
 
     def _clock(self, pen: ImageDraw.ImageDraw, shot: Shot) -> None:
@@ -486,7 +559,10 @@ class Painter:
         distance = f"{distances.pop()} distance" if len(distances) == 1 else "distances differ"
         truths = dict.fromkeys(actor.truth for actor in self.scene.actors)
         anchor = f"anchor: {self._class(self.scene.anchor)}, row {self.scene.row}"
-        words = " · ".join((f"{' / '.join(spaces)}: {' / '.join(truths)}", distance, margin, anchor))
+        told = [f"{' / '.join(spaces)}: {' / '.join(truths)}", distance, margin, anchor]
+        if any(actor.centres is not None for actor in self.scene.actors):
+            told.append("ringed crosses: learned centres")
+        words = " · ".join(told)
         self._write(pen, (_RIM, top + 46), words, 13, self.soft, "lm", room=self.width - 2 * _RIM)
 
     def _write(
@@ -515,6 +591,19 @@ _MEANING = {
     "violating": "of the batch's triplets violate",
     "active": "of the picks have a loss",
 }
+
+
+_MEANING_OF_CENTRES = {**_MEANING, "active": "of the samples have a loss"}
+
+
+def _counted(taken: Several) -> str:
+    """A strategy that takes several negatives for one positive: how many, and of which zones."""
+    count = len(taken.negatives)
+    if not count:
+        return "abstains: no negative fits its rule"
+    by_zone = [(int((taken.zones == code).sum()), zone) for code, zone in enumerate(ZONES)]
+    zones = ", ".join(f"{found} {zone}" for found, zone in by_zone if found)
+    return f"takes {count} negatives: {zones}" if count > 1 else f"takes one negative, {ZONES[taken.zones[0]]}"
 
 
 def _captions_height() -> int:

@@ -13,44 +13,19 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
 
+from tripletscope.analysis.centres import frame_centres
 from tripletscope.analysis.maps import kept_map
 from tripletscope.analysis.probe import probe_labels, telling_anchor, telling_step
 from tripletscope.analysis.projection import Projection, fixed_view, project
 from tripletscope.errors import RunError, SettingError
+from tripletscope.film.picks import Picks, picks_of
 from tripletscope.palette import Mark, mark
 from tripletscope.store.reader import Run
-from tripletscope.zones import ZONES, zone_codes_numpy
 
 Space = Literal["own", "umap"]
 SPACES: tuple[Space, ...] = ("own", "umap")
 #: More maps than this would be too small to read.
 MOST_RUNS = 6
-NOBODY = -1
-
-
-@dataclass(frozen=True)
-class Picks:
-    """What a run's strategy picks for the anchor at each of its frames.
-
-    Attributes:
-        kind: "picks", "all" (every negative), or "unknown" where nobody can be asked.
-        positive: (F,) probe index; -1 without any.
-        negative: (F,) probe index; -1 where the strategy abstains.
-        d_ap: (F,) the true distance to the positive; NaN without one.
-        d_an: (F,) likewise to the negative.
-        zone: (F,) place in `zones.ZONES`; -1 where the strategy abstains.
-    """
-
-    kind: Literal["picks", "all", "unknown"]
-    positive: Int64[np.ndarray, " F"]
-    negative: Int64[np.ndarray, " F"]
-    d_ap: Float32[np.ndarray, " F"]
-    d_an: Float32[np.ndarray, " F"]
-    zone: Int64[np.ndarray, " F"]
-
-    def zone_name(self, frame: int) -> str | None:
-        """Hard, semi-hard or easy; None where the strategy abstains."""
-        return ZONES[self.zone[frame]] if self.zone[frame] >= 0 else None
 
 
 @dataclass(frozen=True)
@@ -75,6 +50,7 @@ class Actor:
         recall: (F,) R@1 at each frame; NaN where it was not measured.
         violating: (F,) share of the batch's triplets inside the margin, of the last batch up to the frame.
         active: (F,) share of the picks with a loss, likewise.
+        centres: (F, C, 2) learned centres of the classes on the map, NaN where none were kept; None for a run without.
     """
 
     name: str
@@ -94,6 +70,7 @@ class Actor:
     recall: Float32[np.ndarray, " F"]
     violating: Float32[np.ndarray, " F"]
     active: Float32[np.ndarray, " F"]
+    centres: Float32[np.ndarray, "F C 2"] | None = None
 
     def frame_at(self, step: int | float) -> int:
         """The place of its last frame up to that step; the first when there is none."""
@@ -104,12 +81,19 @@ class Actor:
 
         Example: half-way between the frames of steps 10 and 20 at `places_at(15)`.
         """
+        return self._between(self.positions, step)
+
+    def centres_at(self, step: int | float) -> Float32[np.ndarray, "C 2"]:
+        """The same of the learned centres; none for a run without."""
+        return np.zeros((0, 2), np.float32) if self.centres is None else self._between(self.centres, step)
+
+    def _between(self, places: Float32[np.ndarray, "F m 2"], step: int | float) -> Float32[np.ndarray, "m 2"]:
         at = self.frame_at(step)
-        here = self.positions[at]
+        here = places[at]
         if at + 1 == len(self.steps) or step <= self.steps[at]:
             return np.asarray(here, np.float32)
         share = np.float32((step - self.steps[at]) / (self.steps[at + 1] - self.steps[at]))
-        return np.asarray(here + (self.positions[at + 1] - here) * share, np.float32)
+        return np.asarray(here + (places[at + 1] - here) * share, np.float32)
 
 
 @dataclass(frozen=True)
@@ -192,10 +176,15 @@ def stage(
         if labels[chosen] != labels[who] or chosen == who:
             raise SettingError(f"--positive {positive} is no other sample of the anchor's class: name one that is.")
     maps = [_map_of(run, space) for run in runs]
-    views = [fixed_view([shown.box]) for shown in maps]
+    centres = [_centres_on(run, shown) for run, shown in zip(runs, maps, strict=True)]
+    boxes = [_boxes(shown, places) for shown, places in zip(maps, centres, strict=True)]
+    views = [fixed_view(each) for each in boxes]
     if space == "own":  # runs of a race share their scale, so that a collapsed space looks collapsed
-        views = [fixed_view([shown.box for shown in maps])] * len(maps)
-    actors = [_actor(run, shown, view, space, who, chosen) for run, shown, view in zip(runs, maps, views, strict=True)]
+        views = [fixed_view([box for each in boxes for box in each])] * len(maps)
+    actors = [
+        _actor(run, shown, view, space, who, chosen, places)
+        for run, shown, view, places in zip(runs, maps, views, centres, strict=True)
+    ]
     ticks = sorted({step for actor in actors for step in actor.steps if steps is None or step in steps})
     if not ticks:
         raise SettingError(f"There is no frame among the steps {steps.start}:{steps.stop}." if steps else "No frame.")
@@ -272,6 +261,21 @@ def _map_of(run: Run, space: Space) -> Projection:
     return Projection(made.positions, False, float("nan"), made.badge)
 
 
+def _centres_on(run: Run, shown: Projection) -> Float32[np.ndarray, "F C 2"] | None:
+    """The learned centres on the map; None where the run has none, or the map was made of the samples alone."""
+    centres = frame_centres(run)
+    places = None if centres is None else shown.place(centres)
+    return None if places is None or not np.isfinite(places).any() else places
+
+
+def _boxes(shown: Projection, centres: Float32[np.ndarray, "F C 2"] | None) -> list[tuple[float, float, float, float]]:
+    """(x from, x to, y from, y to) of the samples and of the centres."""
+    if centres is None:
+        return [shown.box]
+    low, high = np.nanmin(centres, axis=(0, 1)), np.nanmax(centres, axis=(0, 1))
+    return [shown.box, (float(low[0]), float(high[0]), float(low[1]), float(high[1]))]
+
+
 def _space_words(run: Run, shown: Projection, space: Space) -> tuple[str, str]:
     """(what the map is, what its distances are)."""
     if shown.exact:
@@ -288,6 +292,7 @@ def _actor(
     space: Space,
     anchor: int,
     positive: int | None,
+    centres: Float32[np.ndarray, "F C 2"] | None,
 ) -> Actor:
     card = _card(run)
     told, truth = _space_words(run, shown, space)
@@ -308,10 +313,11 @@ def _actor(
         rings=shown.exact and run.distance != "cosine",
         margin=run.margin,
         distance=run.distance,
-        picks=_picks(run, card["name"], anchor, positive),
+        picks=picks_of(run, card["name"], anchor, positive),
         recall=recall[places],
         violating=_filled(violating)[places],
         active=_filled(active)[places],
+        centres=centres,
     )
 
 
@@ -328,34 +334,3 @@ def _filled(values: Float32[np.ndarray, " S"]) -> Float32[np.ndarray, " S"]:
     known: Bool[np.ndarray, " S"] = np.isfinite(values)
     last = np.maximum.accumulate(np.where(known, np.arange(len(values)), 0))
     return values[last]
-
-
-def _picks(run: Run, strategy: str, anchor: int, positive: int | None) -> Picks:
-    """Asked of the strategy itself, on the candidates of this anchor, as on the Watch page."""
-    from tripletscope import strategies
-    from tripletscope.analysis.counterfactual import anchor_answer
-
-    answer = anchor_answer(run, anchor)
-    frames = len(answer["frames"])
-    positives, negatives = np.array(answer["positives"], np.int64), np.array(answer["negatives"], np.int64)
-    slot_of = {sample: slot for slot, sample in enumerate(answer["candidates"])}
-    chosen = positive if positive in answer["positives"] else next(iter(answer["positives"]), None)
-    whose = np.full(frames, NOBODY if chosen is None else chosen, np.int64)
-    picked = np.full(frames, NOBODY, np.int64)
-    kind: Literal["picks", "all", "unknown"] = "unknown"
-    if strategy in answer["picks"] and chosen is not None:
-        kind = "picks"
-        places = answer["picks"][strategy][:, answer["positives"].index(chosen)].astype(np.int64)
-        picked[places >= 0] = negatives[places[places >= 0]]
-        if strategy in answer["own_positive"]:  # it brings its own positive, and its gap belongs to that one
-            own = answer["own_positive"][strategy].astype(np.int64)
-            whose[own >= 0] = positives[own[own >= 0]]
-    elif strategy in strategies.names() and strategies.get(strategy).granularity == "all":
-        kind = "all"
-    rows = answer["distances"]
-    d_ap, d_an = (
-        np.array([rows[f, slot_of[sample]] if sample != NOBODY else np.nan for f, sample in enumerate(who)], np.float32)
-        for who in (whose, picked)
-    )
-    zone = np.where(picked == NOBODY, NOBODY, zone_codes_numpy(d_an - d_ap, run.margin)).astype(np.int64)
-    return Picks(kind, whose, picked, d_ap, d_an, zone)
