@@ -11,8 +11,13 @@ import pytest
 from PIL import Image
 from tests.app import tiny
 
-from tripletscope import Run
+from tripletscope import Run, datasets
+from tripletscope.analysis.answer import pack_answer
+from tripletscope.analysis.counterfactual import anchor_answer
+from tripletscope.config import TrainConfig
+from tripletscope.training import record
 from tripletscope_app.component import pack
+from tripletscope_app.tables import candidates
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +47,33 @@ def test_every_array_comes_back(race, packed):
     assert (header["name"], header["strategy"]) == ("semi-hard", "semi-hard")
     assert header["state_text"] == run.state_text == "finished, 12 steps"
     assert (header["exact"], header["badge"]) == (True, "EXACT: 2-D space")
+
+
+def test_a_filtered_run_says_so_and_its_table_names_who_was_filtered(tmp_path):
+    config = TrainConfig(data="toy2d:classes=4,points=12", strategy="hardest", steps=3, dim=3, classes_per_batch=4)
+    headers = []
+    for name, chosen in (("plain", {}), ("filtered", {"perc-pos": 0.9})):
+        record(replace(config, filter=chosen), datasets.load(config.data), tmp_path / name)
+        run = Run.open(tmp_path / name)
+        header, arrays = pack.unpack(pack.pack_run(run)[1])
+        headers.append(header)
+        for series, curve in zip(header["series_names"], arrays["series"], strict=True):
+            np.testing.assert_array_equal(curve, run.series([series])[0], err_msg=series)
+    assert "filter" not in headers[0]
+    assert headers[1]["filter"] == "perc-pos 0.9"
+    assert set(headers[1]["series_names"]) - set(headers[0]["series_names"]) == {"filtered", "filtered_pairs"}
+
+    answer = anchor_answer(run, 0)
+    table = candidates(run, pack_answer(answer), 0, None)
+    d = table.set_index("id")["distance"]
+    positive = d[run.samples.id_of(int(run.probe_rows[answer["positives"][0]]))]
+    taken = {
+        one for one in table["id"][table["role"] == "negative"] if 1 - d[one] ** 2 / 2 > 0.9 * (1 - positive**2 / 2)
+    }
+    assert taken
+    assert set(table["id"][table["filtered"]]) == taken
+    plain = Run.open(tmp_path / "plain")
+    assert "filtered" not in candidates(plain, pack_answer(anchor_answer(plain, 0)), 0, None)
 
 
 def test_sections_are_aligned_and_the_header_is_plain_json(packed):

@@ -15,7 +15,7 @@ from tests.core.batches import MARGINS, unit_batches
 
 from tripletscope import Recorder, Run, datasets, strategies
 from tripletscope.analysis.answer import pack_answer, unpack_answer
-from tripletscope.analysis.comparison import grouped
+from tripletscope.analysis.comparison import grouped, ranking
 from tripletscope.analysis.counterfactual import anchor_answer
 from tripletscope.batch import Batch
 from tripletscope.cli import main
@@ -396,3 +396,9 @@ def test_runs_that_differ_in_their_filter_are_told_apart(tmp_path: Path) -> None
         "Semi-hard, filter perc-pos 0.9",
         "Semi-hard, filter perc-pos 0.9 and topk-abs 0.7",
     ]
+    groups = grouped(runs)
+    note = ranking(runs, groups).note
+    assert "Filtered by perc-pos 0.9: Semi-hard, filter perc-pos 0.9." in note
+    assert "Filtered by perc-pos 0.9 and topk-abs 0.7: Semi-hard" in note
+    assert "All were filtered by perc-pos 0.9." in ranking(runs[1:2], grouped(runs[1:2])).note
+    assert "iltered" not in ranking(runs[:1], grouped(runs[:1])).note

@@ -362,6 +362,17 @@ def ranking(runs: Sequence[Run], groups: Sequence[Group], fair: str = "steps", n
     return replace(told, note=_note(told, runs, groups))
 
 
+def _filtered(runs: Sequence[Run], groups: Sequence[Group]) -> str:
+    """Which groups trained without some of the negatives; "" where none did."""
+    chosen = [filters.in_words(runs[group.members[0]].filters) for group in groups]
+    named = {
+        words: [g.title for g, own in zip(groups, chosen, strict=True) if own == words] for words in chosen if words
+    }
+    if len(named) == 1 and all(chosen):
+        return f"All were filtered by {chosen[0]}."
+    return " ".join(f"Filtered by {words}: {', '.join(titles)}." for words, titles in named.items())
+
+
 def _median(values: Sequence[float]) -> float:
     return math.nan if not values or any(math.isnan(value) for value in values) else float(np.median(values))
 
@@ -403,6 +414,8 @@ def _note(told: Ranking, runs: Sequence[Run], groups: Sequence[Group]) -> str:
             differ.append(", ".join(f"{groups[group].title} {amount:,.{digits}f} {unit}" for group, amount in known))
     if differ:
         parts.append(f"Not equal: {'; '.join(differ)}.")
+    if filtered := _filtered(runs, groups):
+        parts.append(filtered)
     if told.left_out:
         names = ", ".join(groups[i].title for i in told.left_out)
         parts.append(f"Left out, because the recording does not tell its {FAIR[told.fair]}: {names}.")
