@@ -55,7 +55,7 @@ def libraries_table(loaded: Loaded, chosen: Selection) -> None:
     opened.segmented_control(
         "The word", words, default=told["word"], key=WORD, required=True, label_visibility="collapsed"
     )
-    opened.caption(_LEAD.format(word=told["word"]))
+    opened.markdown(_LEAD.format(word=told["word"]))  # a caption is too pale to read at its size
     opened.dataframe(
         libraries(run, told),
         hide_index=True,
