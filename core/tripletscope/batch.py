@@ -40,10 +40,13 @@ class _Groups:
         place[self.in_order] = everyone - starts
         positives = self.size - 1
         self.most_positives = int(positives.max(initial=0))
+        self.ragged = bool((positives != self.most_positives).any())
+        self.one_class = bool((self.size == count).any())
         self.anchor = everyone.repeat(positives)
         self.column = np.arange(len(self.anchor)) - (positives.cumsum() - positives).repeat(positives)
         step = self.column + (self.column >= place[self.anchor])  # the anchor is no positive of its own
         self.positive = self.in_order[self.start[self.anchor] + step]
+        self.entry = self.anchor * count + self.positive  # where a pair is in the matrix, read row by row
 
 
 # What a batch's labels alone decide; batches of the same labels share it.
@@ -202,12 +205,12 @@ class Batch:
     @cached_property
     def has_positive(self) -> Bool[Tensor, " B"]:
         """Anchors with at least one positive."""
-        return self.positive_count > 0
+        return self._tensor(self._groups.size > 1)
 
     @cached_property
     def has_negative(self) -> Bool[Tensor, " B"]:
         """Anchors with at least one negative."""
-        return self.negative_count > 0
+        return self._tensor(self._groups.size < self.size)
 
     @cached_property
     def pairs(self) -> tuple[Int[Tensor, " pairs"], Int[Tensor, " pairs"]]:
@@ -228,8 +231,7 @@ class Batch:
     @cached_property
     def d_ap(self) -> Float[Tensor, " pairs"]:
         """d(a,p) of every pair."""
-        anchor, positive = self.pairs
-        return self.distances[anchor, positive]
+        return self.distances.reshape(-1).index_select(0, self._tensor(self._groups.entry))
 
     @cached_property
     def pair_column(self) -> Int[Tensor, " pairs"]:
@@ -284,13 +286,12 @@ class Batch:
     @cached_property
     def negative_distances(self) -> Float[Tensor, "B B"]:
         """The distances to negatives, +inf elsewhere."""
-        values = self.distances.clone()
+        values = self.distances.clone(memory_format=torch.contiguous_format)
         values.fill_diagonal_(torch.inf)
         if self.prefers_sorting:
             return values.masked_fill_(self.same, torch.inf)
         # A few entries by number cost less than a mask over all of them.
-        anchor, positive = self.pairs
-        values.view(-1).index_fill_(0, anchor * self.size + positive, torch.inf)
+        values.view(-1).index_fill_(0, self._tensor(self._groups.entry), torch.inf)
         return values
 
     @cached_property
@@ -305,10 +306,13 @@ class Batch:
         slots = self.positive_slots
         if not slots.shape[1]:
             return torch.full((self.size,), -1, dtype=torch.int64, device=self.device)
-        values = self.distances.gather(1, slots.clamp(min=0))
+        ragged = self._groups.ragged
+        values = self.distances.gather(1, slots.clamp(min=0) if ragged else slots)
         if farthest:
             values.neg_()
-        return slots.gather(1, first_smallest(values.masked_fill_(slots < 0, torch.inf))[:, None])[:, 0]
+        if ragged:
+            values.masked_fill_(slots < 0, torch.inf)
+        return slots.gather(1, first_smallest(values)[:, None])[:, 0]
 
     @cached_property
     def farthest_positive(self) -> Int[Tensor, " B"]:
@@ -323,7 +327,8 @@ class Batch:
     @cached_property
     def nearest_negative(self) -> Int[Tensor, " B"]:
         """For each anchor the slot of its nearest negative, -1 without one; among equals the lowest slot."""
-        return torch.where(self.has_negative, first_smallest(self.negative_distances), -1)
+        nearest = first_smallest(self.negative_distances)
+        return torch.where(self.has_negative, nearest, -1) if self._groups.one_class else nearest
 
     @cached_property
     def farthest_negative(self) -> Int[Tensor, " B"]:

@@ -18,6 +18,7 @@ from tests.app.test_browser_watch import Server, Watched
 
 from tripletscope import Run
 from tripletscope.analysis.difference import difference
+from tripletscope_app import component
 
 pytestmark = pytest.mark.browser
 ROOT = ".ts-compare[data-ready=true]"
@@ -91,6 +92,27 @@ def test_one_clock_moves_all_maps_and_python_hears_of_the_end_only(compared, fol
     page.page.mouse.up()
     page.page.wait_for_function("() => new URL(location).searchParams.get('step') === '12'")
     assert page.root("step") == "12"
+
+
+@pytest.mark.parametrize("apart", [0.0, 0.3, 0.7])
+def test_the_maps_open_with_every_run_in_view(browser, apart):
+    """One camera for all: a run that lies elsewhere is not cut off, and runs over each other fill their maps."""
+    code = "\n".join(component._IMPORT.sub("", component._read(name)) for name in ("dom.js", "camera.js"))
+    clouds = [{"x": 0.0, "y": 0.0, "radius": 0.2}, {"x": apart, "y": -apart, "radius": 0.05}]
+    page = browser.new_page()
+    camera = page.evaluate(
+        """async ([code, clouds]) => {
+          const page = await import(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
+          return page.cameraOver(clouds, 4.5);
+        }""",
+        [code, clouds],
+    )
+    page.close()
+    assert 1 <= camera["zoom"] <= 4.5
+    assert (camera["zoom"] == 4.5) == (apart == 0), "as near as the widest allows where nothing else is asked for"
+    for cloud in clouds:
+        for axis in "xy":
+            assert abs(cloud[axis] - camera[axis]) + cloud["radius"] <= 1 / camera["zoom"] + 1e-9
 
 
 def test_a_click_on_a_point_makes_it_the_anchor_everywhere(compared):

@@ -52,6 +52,15 @@ def test_neighbours_of_the_example_batches(title: str) -> None:
     check_neighbours(example_batches()[title])
 
 
+def test_distances_may_lie_in_memory_column_by_column() -> None:
+    points, labels = unit_points(4, 3, dim=5)
+    batch = Batch.from_embeddings(points, labels)
+    columns = Batch(batch.distances.T.contiguous().T, labels)
+    assert not columns.distances.is_contiguous()
+    check_neighbours(columns)
+    assert torch.equal(columns.d_ap, batch.d_ap)
+
+
 def test_ties_go_to_the_lowest_slot() -> None:
     batch = Batch(1 - torch.eye(64), torch.arange(64) % 2)
     assert batch.nearest_negative.tolist() == [1, 0] * 32

@@ -8,6 +8,19 @@ export function homeCamera() {
   return { x: 0, y: 0, zoom: 1 };
 }
 
+/** The camera over the middle of several clouds, {x, y, radius} each, in half-sides: as near as `zoom`, which fits the
+ * widest of them, or as far away as all of them together ask for. */
+export function cameraOver(clouds, zoom) {
+  const widest = Math.max(...clouds.map(({ radius }) => radius));
+  const [x, y] = ["x", "y"].map((axis) => {
+    const low = Math.min(...clouds.map((cloud) => cloud[axis] - cloud.radius));
+    const high = Math.max(...clouds.map((cloud) => cloud[axis] + cloud.radius));
+    return { middle: (low + high) / 2, half: (high - low) / 2 };
+  });
+  const half = Math.max(x.half, y.half);
+  return { x: x.middle, y: y.middle, zoom: half > 0 ? Math.max(1, (zoom * widest) / half) : zoom };
+}
+
 /** {scale (px per unit of the space), unit (px per unit of the camera), x, y (middle), toX, toY, unX, unY} of a camera
  * over a panel of width x height CSS pixels. `sheet` has the centre and extent of the space. */
 export function projection(camera, sheet, width, height) {

@@ -6,7 +6,7 @@ import { readTheme } from "./theme.js";
 import { createState, touches } from "./state.js";
 import { answerKey, decodeAnswer } from "./answers.js";
 import { createSprites } from "./sprite.js";
-import { glideCamera, homeCamera } from "./camera.js";
+import { cameraOver, glideCamera, homeCamera } from "./camera.js";
 import { frameShape } from "./map_paint.js";
 import { ownSheet } from "./space.js";
 import { className, sampleName } from "./store.js";
@@ -134,12 +134,14 @@ function createComparison(parent) {
     lastSent = JSON.stringify(selection());
   }
 
-  /** As near as the widest run allows, and over its middle: the others are seen at the same scale. */
+  /** As near as the widest run allows; where the runs do not lie over each other, far enough for all of them. */
   function openingView(runs, clock, frame, zoom) {
     if (!(zoom > 1)) return homeCamera();
-    const shapes = runs.map((run) => [ownSheet(run), frameShape(ownSheet(run), clock.frameOf[run.digest][frame])]);
-    const [sheet, { middle }] = shapes.reduce((best, one) => (one[1].radius > best[1].radius ? one : best));
-    return { x: (middle[0] - sheet.centre[0]) / sheet.extent, y: (middle[1] - sheet.centre[1]) / sheet.extent, zoom };
+    return cameraOver(runs.map((run) => {
+      const sheet = ownSheet(run);
+      const { middle, radius } = frameShape(sheet, clock.frameOf[run.digest][frame]);
+      return { x: (middle[0] - sheet.centre[0]) / sheet.extent, y: (middle[1] - sheet.centre[1]) / sheet.extent, radius: radius / sheet.extent };
+    }), zoom);
   }
 
   /** Where each class sits is looked up before somebody scrubs there. */

@@ -62,7 +62,13 @@ class AnchorRows(Batch):
             pair_column=torch.from_numpy(np.tile(slots - 1, frames)),
             positive_slots=torch.from_numpy(np.tile(slots, (frames, 1))),
             negative_distances=distances.masked_fill(same, torch.inf),
-            _groups=SimpleNamespace(anchor=anchor, most_positives=near),
+            _groups=SimpleNamespace(
+                anchor=anchor,
+                entry=anchor * len(labels) + positive,
+                most_positives=near,
+                ragged=False,
+                one_class=len(labels) == near + 1,
+            ),
         )
 
     def frame(self, f: int) -> AnchorRows:
@@ -78,7 +84,13 @@ class AnchorRows(Batch):
             by_class=self.by_class,
             pairs=(known["pairs"][0][:near], known["pairs"][1][:near]),
             pair_column=self.pair_column[:near],
-            _groups=SimpleNamespace(anchor=self._groups.anchor[:near], most_positives=near),
+            _groups=SimpleNamespace(
+                anchor=self._groups.anchor[:near],
+                entry=self._groups.entry[:near],
+                most_positives=near,
+                ragged=False,
+                one_class=self._groups.one_class,
+            ),
         )
         return one
 

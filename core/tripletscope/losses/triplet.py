@@ -92,7 +92,7 @@ class _BatchAll(torch.autograd.Function):
     def forward(ctx: Any, distances: Tensor, labels: Tensor, margin: float, soft: bool) -> Tensor:
         batch = Batch(distances, labels)
         anchor, positive = batch.pairs
-        count = int(batch.negative_count[anchor].sum())
+        count = batch.n_eligible
         if count:
             by_prefix = batch.prefers_sorting and not soft
             total, pair_slope, slope = _sums_by_prefix(batch, margin) if by_prefix else _sums(batch, margin, soft)
@@ -119,10 +119,12 @@ def _sums(batch: Batch, margin: float, soft: bool) -> Sums:
     total = torch.zeros((), dtype=wide, device=batch.device)
     pair_slope, slope = torch.empty_like(batch.d_ap), torch.zeros_like(batch.distances)
     for block in batch.pair_blocks():
-        gap = gaps(batch.d_ap[block, None], batch.negative_distances[anchor[block]])  # (pairs, B); +inf costs nothing
-        loss = _loss_of_gap(gap, margin, soft)
+        short = batch.negative_distances.index_select(0, anchor[block]).sub_(batch.d_ap[block, None]).neg_()
+        # (pairs, B), minus the gap; -inf, for a slot that is no negative, costs nothing. In place: the memory it
+        # takes is most of what this costs.
+        loss = F.softplus(short) if soft else short.add_(margin).clamp_(min=0)
         total += loss.sum(dtype=wide)
-        pull = torch.sigmoid(-gap) if soft else (loss > 0).to(loss.dtype)
+        pull = short.sigmoid_() if soft else loss.sign_()
         pair_slope[block] = pull.sum(dim=1)
         slope.index_add_(0, anchor[block], pull, alpha=-1)
     return total, pair_slope, slope
