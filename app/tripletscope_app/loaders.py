@@ -62,7 +62,14 @@ class Race:
             return True  # a run of it that has not begun, or was renamed
         if link is not None and self.folder and link in {f"{Path(self.folder).name}/{name}" for name in self.members}:
             return True  # by its folder, which several seeds share
-        return link is not None and link in (self.key, *(self.link(Path(path).name) for path in self.paths))
+        folders = [Path(path) for path in self.paths]
+        # Also by the folder, as `train` prints it: the key of a lone run has no folder in it.
+        named = (
+            self.key,
+            *(self.link(each.name) for each in folders),
+            *(f"{each.parent.name}/{each.name}" for each in folders),
+        )
+        return link is not None and link in named
 
 
 def given_runs(argv: Sequence[str] | None = None) -> list[Path]:

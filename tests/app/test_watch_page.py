@@ -171,6 +171,26 @@ def test_an_address_that_makes_no_sense_is_ignored(app, bad):
     assert not {"margin", "lane", "space", "focus", "span"} & set(selection)
 
 
+def test_a_lone_run_is_found_by_its_folder(app, tmp_path):
+    """The way `train` prints it: the name of a lone run alone has no folder in it."""
+    tiny.record(tmp_path / "runs" / "mine", "random", dim=4)
+    app.query_params["run"] = "runs/mine"
+    app.run()
+    assert not app.exception
+    assert [run["link"] for run in cast(app)["runs"]] == ["mine"]
+    assert not app.warning
+
+
+def test_a_recording_that_is_not_here_is_missed_aloud(app):
+    app.query_params["run"] = "runs/gone"
+    app.run()
+    assert not app.exception
+    assert [each.value for each in app.warning] == [
+        "The address asks for a recording that is not here, so this is another one"
+    ]
+    assert "runs/gone" in [each.value for each in app.text]
+
+
 def test_the_address_restores_margin_lane_map_focus_and_span(app, monkeypatch):
     from concurrent.futures import Future
 

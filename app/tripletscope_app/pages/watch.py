@@ -40,6 +40,10 @@ def watch() -> None:
     # would be made anew in the browser, without camera and pins. The gap is that of the page.
     with st.container(gap="xsmall"):
         live.bar(race, loaded if loaded.runs else None)
+        wanted = state.get(state.RUN)
+        if wanted is not None and not race.holds(wanted):
+            st.warning("The address asks for a recording that is not here, so this is another one")
+            st.text(str(wanted))  # st.text: words of an address are shown, never rendered
         for sentence in loaded.unreadable:
             st.warning("Left out")
             st.text(sentence)  # st.text: a file's words are shown, never rendered
