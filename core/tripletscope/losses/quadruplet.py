@@ -13,7 +13,7 @@ from tripletscope.registry import Parameter
     name="quadruplet",
     title="Quadruplet",
     summary="The triplet loss, and the same once more against the distance between the two negatives, by less margin.",
-    source='Chen, Chen, Zhang & Huang 2017, "Beyond Triplet Loss: a Deep Quadruplet Network", §3, eq. 5',
+    source='Chen, Chen, Zhang & Huang 2017, "Beyond Triplet Loss: a Deep Quadruplet Network", §3.2, eq. 3',
     order=40,
     second=True,
     soft=True,
@@ -26,9 +26,10 @@ The first term orders what one anchor sees. The second holds the positive pair a
 with it, so that distances *within* classes become smaller than those *between* classes everywhere. It is the weaker
 one, hence the smaller margin.
 
-**Departures.** The paper sets the margins anew for each batch, from the mean distances of its positive and negative
-pairs; here they stay what they are. Its distance is squared, or learnt by a network of its own; here it is the run's.
-The numbers of section and equation were not at hand to be checked.
+**Departures.** The paper sets the margins anew for each batch: the mean squared distance of its negative pairs less
+that of its positive ones, and half of it in the second term (§3.3, eq. 4). Here they stay what they are, as it has them
+without mining, at 1 and 0.5 (§5.1). Its distance is learnt by a network of its own, runs from 0 to 1, and enters
+squared; here it is the run's. It adds the terms up; here their mean is taken.
 
 **Elsewhere.** Roth et al.'s code has both margins at 0.2.
 """,

@@ -14,7 +14,7 @@ from tripletscope.triplets import Triplets
     title="Anchor swap",
     summary="For every pair of one class the negative nearest to either of them; that one becomes the anchor.",
     source='Balntas et al. 2016, "Learning local feature descriptors with triplets" (anchor swap); nearest in '
-    'the batch: Mishchuk et al. 2017, "Working hard to know your neighbor\'s margins"',
+    'the batch: Mishchuk et al. 2017, "Working hard to know your neighbor\'s margins", §3.1, eq. 1',
     order=140,
     zones={"hard", "semi-hard", "easy"},
     granularity="pair",
@@ -28,8 +28,10 @@ d(a, n(a)) < d(p, n(p)), else (p, a, n(p)): the triplet is always seen from the 
 So of the two directions of a pair one has a pick and the other **abstains**: half of all pairs, always, and the
 abstained count says no more than that. **Ties**: the lower slot is the anchor; among equal negatives the lowest slot.
 
-**Departures.** Balntas et al. are given the negative and swap inside each triplet; the nearest of the whole batch is
-Mishchuk et al.'s, for two samples a class. The sections were not at hand to be checked. It is also the form that the
+**Departures.** Balntas et al. are given the negative and swap inside each triplet (their section was not at hand to be
+checked). The nearest of the batch is Mishchuk et al.'s, for two samples a class, a first and a second one; they compare
+a first sample with the second ones of other classes only, and the other way round, while here all samples of other
+classes are candidates. At equal distances they take the second sample as the anchor. It is also the form that the
 lifted structured loss has before its maxima are smoothed (Song et al. 2016).
 
 **Elsewhere.** pytorch-metric-learning's `TripletMarginLoss(swap=True)` swaps inside given triplets.

@@ -39,7 +39,8 @@ The bar is the *batch's*, not the anchor's: an anchor in a crowded region has ma
 
 **Departures.** The paper's network has several levels; each embeds at another depth and sees only the pairs that were
 hard for the one before. This is the choice of one level, and the pairs are crossed to triplets for the triplet loss.
-The section and the shares of its levels were not at hand to be checked.
+The section was not at hand to be checked. In the authors' published code there are three levels with the shares 1, 0.5
+and 0.2; each ranks all pairs of the batch by its own distances, positive and negative ones apart.
 
 **Elsewhere.** The same pairs as pytorch-metric-learning's `HDCMiner(filter_percentage)`, but that it cuts ties.
 """,

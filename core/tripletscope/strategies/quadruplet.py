@@ -24,7 +24,7 @@ def misfit(classes: int, samples: int) -> str:
     name="quadruplet",
     title="Quadruplet",
     summary="For every anchor and positive the nearest negative, and the sample of a third class nearest to that one.",
-    source='Chen, Chen, Zhang & Huang 2017, "Beyond Triplet Loss: a Deep Quadruplet Network", §3',
+    source='Chen, Chen, Zhang & Huang 2017, "Beyond Triplet Loss: a Deep Quadruplet Network", §3.2, eq. 3',
     order=240,
     zones={"hard", "semi-hard", "easy"},
     granularity="pair",
@@ -44,8 +44,8 @@ zone, and a place in the plane, belongs to the triplet (a, p, n).
 is refused.
 
 **Departures.** The paper defines the loss for any quadruplet, and mines those that violate margins which follow the
-mean distances of the batch. It does not name one quadruplet for a pair; this one is the hardest for both terms, the
-first before the second. The number of the section was not at hand to be checked.
+mean distances of the batch (§3.3, eq. 4). It does not name one quadruplet for a pair; this one is the hardest for both
+terms, the first before the second.
 
 **Elsewhere.** Roth et al.'s code adds a second negative by lot to the triplets of any miner.
 """,
