@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 from tests.app.harness import fake
 from tests.app.harness.page import PATIENCE, READY
+
+expect.set_options(timeout=PATIENCE)  # five seconds, the usual, are short where others share the machine
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

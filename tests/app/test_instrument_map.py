@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 from tests.app.harness import fake, maps
 from tests.app.harness.page import READY, ROOT, calls, root, settle, wait_for, where
 
@@ -390,7 +391,7 @@ def test_a_class_in_front_dims_the_others_and_is_undone(
     page = open_page()
     page.get_by_role("button", name="classes", exact=True).click()
     rows = page.locator(".ts-class")
-    assert rows.count() == 10
+    expect(rows).to_have_count(10)
     rows.nth(4).hover()
     wait_for(page, "e.tripletscope.state().hoverClasses?.[0] === 4")
     rows.nth(4).click()
@@ -561,7 +562,7 @@ def test_any_number_of_classes_can_be_told_apart(
     maps.one_run(site[0] / f"{classes}-classes", positions, labels, names)
     page = open_page(f"{classes}-classes", width=900)
     page.get_by_role("button", name="classes", exact=True).click()
-    assert page.locator(".ts-class").count() == classes
+    expect(page.locator(".ts-class")).to_have_count(classes)
     first = page.locator(".ts-class").first
     first.focus()
     page.keyboard.press("End")
