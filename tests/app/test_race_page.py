@@ -202,6 +202,19 @@ def test_a_race_starts_is_listed_paused_cancelled_and_resumed(app, yard):
     until(app, lambda: yard.race(planned.folder).runs[0].state == "running")
 
 
+def test_all_pills_are_not_lost_at_once(app):
+    """A browser that draws the pills anew before it is told which are chosen says that none are; nobody clicked."""
+    app.run()
+    chosen = app.pills[0].value
+    assert len(chosen) > 1
+    app.pills[0].set_value([]).run()
+    assert app.pills[0].value == chosen, "told again"
+    assert app.pills[0].proto.set_value
+    app.pills[0].set_value(chosen[:1]).run()
+    app.pills[0].set_value([]).run()
+    assert app.pills[0].value == [], "one by one they can all be taken away"
+
+
 def test_a_run_that_could_not_start_says_why_and_shows_the_end_of_its_log(app, yard):
     yard.start(race(TrainConfig(steps=3), ["hardest"], [0], title="No"), "no")
     end = time.monotonic() + WAIT

@@ -48,10 +48,15 @@ export function zoomAt(camera, view, px, py, factor) {
   };
 }
 
-/** Moves the camera over `milliseconds`; resolves when it is there. Zoom runs on a log scale, as eyes read it. */
+const gliding = new WeakMap(); // state -> its glide: a later one takes over
+
+/** Moves the camera over `milliseconds`; resolves when it is there, or another glide has begun. Zoom runs on a log
+ * scale, as eyes read it. */
 export function glideCamera(state, target, milliseconds) {
   const start = state.get().camera;
   const same = start.zoom === target.zoom && start.x === target.x && start.y === target.y;
+  const own = {};
+  gliding.set(state, own);
   if (same || reducedMotion()) {
     state.set({ camera: target });
     return Promise.resolve();
@@ -59,7 +64,12 @@ export function glideCamera(state, target, milliseconds) {
   return new Promise((resolve) => {
     const began = performance.now();
     function move(now) {
+      if (gliding.get(state) !== own) return resolve();
       const t = clamp((now - began) / milliseconds, 0, 1);
+      if (t === 1) {
+        state.set({ camera: target }); // to the last digit: sums come only near it
+        return resolve();
+      }
       const zoom = start.zoom * (target.zoom / start.zoom) ** easeInOut(t);
       // Position follows the zoom, so that the point of departure and the target stay on straight screen paths.
       const share =
@@ -69,8 +79,8 @@ export function glideCamera(state, target, milliseconds) {
       state.set({
         camera: { x: start.x + (target.x - start.x) * share, y: start.y + (target.y - start.y) * share, zoom },
       });
-      if (t < 1 && !state.get().gone) requestAnimationFrame(move);
-      else resolve();
+      if (state.get().gone) resolve();
+      else requestAnimationFrame(move);
     }
     requestAnimationFrame(move);
   });

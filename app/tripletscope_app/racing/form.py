@@ -562,6 +562,11 @@ def _heard(control: Control) -> None:
     value = st.session_state[view.widget_key(control)]
     if isinstance(value, list):
         value = tuple(value)
+        if not value and len(view.get(control)) > 1:
+            # A click takes one away. None left of several is a browser that drew the pills anew, on a busy machine,
+            # before it was told which are chosen; the next draw tells it.
+            st.session_state.pop(view.widget_key(control), None)
+            return
     if isinstance(value, str):
         value = value.strip() or None
     if value is None and control.default is not None and control is not view.SEEDS:
