@@ -202,6 +202,18 @@ def test_a_race_starts_is_listed_paused_cancelled_and_resumed(app, yard):
     until(app, lambda: yard.race(planned.folder).runs[0].state == "running")
 
 
+def test_a_browser_that_is_slow_to_draw_is_told_the_values_again(app, monkeypatch):
+    """What was told in a draw that it did not come to show would be lost, and a zero be taken for a choice."""
+    app.run()
+    app.run()
+    steps = app.number_input(key=view.widget_key(view.STEPS))
+    assert (steps.proto.set_value, steps.value) == (True, 400)
+    assert app.pills[0].proto.set_value
+    monkeypatch.setattr(form, "_TOLD_AGAIN", 0.0)
+    app.run()
+    assert not app.number_input(key=view.widget_key(view.STEPS)).proto.set_value, "somebody may be typing"
+
+
 def test_all_pills_are_not_lost_at_once(app):
     """A browser that draws the pills anew before it is told which are chosen says that none are; nobody clicked."""
     app.run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ _MODELS = {"linear": "one linear map", "mlp": "MLP with one hidden ReLU layer", 
 _OWN, _TURN, _REFUSED = "race.own", "race.own.turn", "race.own.refused"
 #: What the composer opens on: semi-hard, of which every axis can be changed.
 _USUAL = {"positive": "all", "negative": "nearest", "lower": "positive", "upper": "margin"}
+#: When a widget of the form was last drawn for the first time, and for how many seconds it is told its value after.
+_OPENED, _TOLD_AGAIN = "race.opened", 15.0
 #: Where uploads are kept, below the folder of runs: a race that goes on reads them again.
 UPLOADS = ".uploads"
 
@@ -554,6 +557,11 @@ def _bound(control: Control, value: Any) -> dict[str, Any]:
     """The widget's state follows the control, and the control follows the widget."""
     key = view.widget_key(control)
     if key not in st.session_state:
+        st.session_state[_OPENED] = time.monotonic()
+    # The browser is told a value once. Where it still fetches the code of such a widget when the next draw comes, it
+    # never hears of it, shows a zero, and reports that as chosen. So at first every draw tells it again; later it
+    # would take away what somebody is typing.
+    if time.monotonic() - st.session_state.get(_OPENED, 0.0) < _TOLD_AGAIN:
         st.session_state[key] = value
     return {"key": key, "on_change": _heard, "args": (control,)}
 
